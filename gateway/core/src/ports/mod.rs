@@ -1,0 +1,5 @@
+//! The ports: what the exchange asks of the world, as traits. Engines and clocks implement them
+//! elsewhere; this crate knows none of them.
+
+pub mod clock;
+pub mod store;

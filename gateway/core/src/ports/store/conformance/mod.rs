@@ -1,0 +1,95 @@
+//! What every engine of the store port must do, as functions that panic where one does not.
+//!
+//! Each function is one behaviour. It gets an empty store and the clock that the store reads,
+//! and needs no runtime of its own: the engine's tests bring theirs. Not here: what only a
+//! particular engine can be asked, such as how it refuses a damaged file.
+
+#![allow(clippy::unwrap_used, reason = "a suite panics where an engine breaks its word")]
+
+mod commits;
+mod expectations;
+mod journal;
+mod lists;
+mod model;
+mod repetitions;
+mod samples;
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use super::Store;
+use crate::ports::clock::SetClock;
+
+pub use model::agrees_with_a_model;
+
+type Run<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+type Behaviour = for<'a> fn(&'a dyn Store, &'a SetClock) -> Run<'a>;
+
+const BEHAVIOURS: [Behaviour; 32] = [
+    |store, _| Box::pin(commits::a_commit_writes_all_its_parts(store)),
+    |store, _| Box::pin(commits::a_record_comes_back_as_it_was_written(store)),
+    |store, _| Box::pin(commits::a_commit_without_records_is_an_entry(store)),
+    |store, _| Box::pin(commits::a_crowd_gets_dense_indices(store)),
+    |store, _| Box::pin(commits::one_of_a_crowd_fails_alone(store)),
+    |store, _| Box::pin(commits::one_of_many_changes_to_a_version_succeeds(store)),
+    |store, _| Box::pin(expectations::an_absent_record_is_new(store)),
+    |store, _| Box::pin(expectations::a_version_must_be_the_last(store)),
+    |store, _| Box::pin(expectations::anything_may_be_expected(store)),
+    |store, _| Box::pin(expectations::what_a_rule_was_judged_by_must_be_unchanged(store)),
+    |store, _| Box::pin(expectations::an_alias_is_unique_within_its_kind(store)),
+    |store, _| Box::pin(expectations::an_alias_follows_its_record(store)),
+    |store, _| Box::pin(expectations::a_refused_commit_changes_nothing(store)),
+    |store, _| Box::pin(expectations::a_commit_that_contradicts_itself_is_refused(store)),
+    |store, _| Box::pin(repetitions::a_repetition_gets_the_first_answer(store)),
+    |store, _| Box::pin(repetitions::a_crowd_of_repetitions_has_one_effect(store)),
+    |store, _| Box::pin(repetitions::an_id_is_not_for_another_body(store)),
+    |store, _| Box::pin(repetitions::ids_of_different_agencies_never_meet(store)),
+    |store, _| Box::pin(repetitions::a_refused_request_may_come_again(store)),
+    |store, clock| Box::pin(repetitions::an_answer_is_kept_for_thirty_days(store, clock)),
+    |store, clock| Box::pin(repetitions::expired_answers_make_room(store, clock)),
+    |store, _| Box::pin(journal::entries_come_in_pages_without_gap(store)),
+    |store, _| Box::pin(journal::an_entry_keeps_every_part(store)),
+    |store, _| Box::pin(journal::receipts_prove_entries(store)),
+    |store, clock| Box::pin(journal::time_never_goes_back(store, clock)),
+    |store, _| Box::pin(journal::deliveries_wait_for_their_ministry(store)),
+    |store, _| Box::pin(journal::a_sound_store_verifies(store)),
+    |store, _| Box::pin(lists::every_filter_finds_its_own(store)),
+    |store, _| Box::pin(lists::filters_narrow_each_other(store)),
+    |store, _| Box::pin(lists::pages_join_without_gap_or_double(store)),
+    |store, _| Box::pin(lists::a_change_moves_a_record_between_lists(store)),
+    |store, clock| Box::pin(lists::a_tally_counts_by_state(store, clock)),
+];
+
+/// Runs the whole suite. `fresh` gives an empty store that reads the clock it is handed; the
+/// store is dropped before the next one is asked for.
+///
+/// # Panics
+/// At the first behaviour that the engine does not show.
+pub async fn run_all<S: Store>(fresh: impl AsyncFn(Arc<SetClock>) -> S) {
+    for behaviour in BEHAVIOURS {
+        let clock = Arc::new(SetClock::at(samples::noon()));
+        let store = fresh(Arc::clone(&clock)).await;
+        behaviour(&store, &clock).await;
+    }
+}
+
+/// Drives futures side by side, like callers who come at the same time.
+async fn together<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut all: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    poll_fn(|context| {
+        let mut waiting = false;
+        for (future, output) in &mut all {
+            if output.is_none() {
+                match future.as_mut().poll(context) {
+                    Poll::Ready(done) => *output = Some(done),
+                    Poll::Pending => waiting = true,
+                }
+            }
+        }
+        if waiting { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    all.into_iter().map(|(_, output)| output.expect("none is waiting any more")).collect()
+}

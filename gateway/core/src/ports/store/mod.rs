@@ -1,0 +1,250 @@
+//! The store port: records, journal, idempotency and outbox, changed together or not at all.
+//!
+//! One [`Commit`] is one transaction. An engine may put many callers' commits into one
+//! transaction of its own, but each succeeds or fails by itself.
+//!
+//! Invariants that every engine keeps, and the conformance suite (feature `conformance`) tests:
+//! - A commit is answered only once it is durable, and then survives the loss of power.
+//! - Journal indices are dense and ordered; times never go back; a reader that has seen index
+//!   n has seen, or can see, every index below n.
+//! - The same request again gives the first answer, for [`IDEMPOTENCY_DAYS`] days.
+//! - A commit whose expectations fail changes nothing.
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::access::AgencyKind;
+use crate::agency::AgencyId;
+use crate::journal::{Draft, Entry, Hash, Receipt};
+use crate::record::{Key, Kind, Record, Stored};
+use crate::subject::Subject;
+
+/// For how many days the answer to a request is kept for its repetition.
+pub const IDEMPOTENCY_DAYS: i64 = 30;
+
+/// A caller's request, as far as repetition is concerned (AIP-155).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Request {
+    /// Who asks: ids of different agencies never meet.
+    pub agency: AgencyId,
+    /// The id that the caller gave it.
+    pub id: Uuid,
+    /// Keyed digest of method and body.
+    pub digest: Hash,
+}
+
+/// What a write expects to find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// No record with the key.
+    Absent,
+    /// The record at this version.
+    Version(u64),
+    /// Anything.
+    Any,
+}
+
+/// A record to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// The record, whole.
+    pub record: Record,
+    /// What must be there before it.
+    pub expect: Expect,
+}
+
+/// An entry on its way to one ministry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The ministry.
+    pub to: AgencyKind,
+    /// The person concerned: deliveries about one person keep their order.
+    pub subject: Option<Subject>,
+    /// The record to be delivered, at the version that the commit makes: one that it writes.
+    pub record: Key,
+}
+
+/// One transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Commit {
+    /// The caller's request; `None` for a disclosure or a refusal, which may repeat freely.
+    pub request: Option<Request>,
+    /// Records to be written, each once: a second write to the same key is a conflict.
+    pub writes: Vec<Write>,
+    /// Records that must still be at a version, since a rule was judged by them.
+    pub unchanged: Vec<(Key, u64)>,
+    /// The journal entry.
+    pub entry: Draft,
+    /// Deliveries to ministries.
+    pub deliveries: Vec<Delivery>,
+    /// The answer to be kept for a repetition, opaque to the store. Holds no personal value.
+    pub answer: Vec<u8>,
+}
+
+/// A commit that is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Proof of the entry.
+    pub receipt: Receipt,
+    /// The answer: the commit's own, or for a repetition the first one.
+    pub answer: Vec<u8>,
+    /// Whether this repeats an earlier request, and so changed nothing.
+    pub repeated: bool,
+}
+
+/// In which order a list comes. Ids of people's records are UUID version 7, so the order of ids
+/// is the order of creation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Ascending ids.
+    #[default]
+    Ascending,
+    /// Descending ids.
+    Descending,
+}
+
+/// Which records of a kind are wanted: those that meet every part that is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// The kind.
+    pub kind: Kind,
+    /// About this person.
+    pub subject: Option<Subject>,
+    /// Of a village whose code begins with these digits.
+    pub place: Option<String>,
+    /// Hanging on this record.
+    pub parent: Option<String>,
+    /// Handed in by this agency.
+    pub holder: Option<String>,
+    /// In this state.
+    pub state: Option<&'static str>,
+    /// The order.
+    pub order: Order,
+    /// Only what comes after this id.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+impl Query {
+    /// All records of a kind, `limit` at the most.
+    #[must_use]
+    pub const fn of(kind: Kind, limit: u32) -> Self {
+        Self {
+            kind,
+            subject: None,
+            place: None,
+            parent: None,
+            holder: None,
+            state: None,
+            order: Order::Ascending,
+            after: None,
+            limit,
+        }
+    }
+}
+
+/// Records of one state, counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// The state.
+    pub state: String,
+    /// How many records are in it.
+    pub count: u64,
+    /// When the newest of them was written.
+    pub newest: Timestamp,
+}
+
+/// A store of records and journal.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Makes a commit durable. Runs to its end even when the caller stops waiting.
+    ///
+    /// # Errors
+    /// See [`Error`]; whatever the error, nothing of the commit has taken effect, except that
+    /// after [`Error::Unavailable`] it may have: repeat the same request to learn which.
+    async fn commit(&self, commit: Commit) -> Result<Committed, Error>;
+
+    /// The kept answer to a request, when it was committed within the last
+    /// [`IDEMPOTENCY_DAYS`] days.
+    ///
+    /// # Errors
+    /// [`Error::RequestReused`] when the id was used with another body.
+    async fn answered(&self, request: &Request) -> Result<Option<Committed>, Error>;
+
+    /// The record with a key.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Corrupt`].
+    async fn get(&self, key: &Key) -> Result<Option<Stored>, Error>;
+
+    /// The record with an alias; see [`crate::record::Index::alias`].
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Corrupt`].
+    async fn get_by_alias(&self, kind: Kind, alias: &str) -> Result<Option<Stored>, Error>;
+
+    /// The records that meet a query, in its order.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Corrupt`].
+    async fn list(&self, query: &Query) -> Result<Vec<Stored>, Error>;
+
+    /// The records of a kind in the places whose code begins with `place`, counted by state, in
+    /// the order of the states' names.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn tally(&self, kind: Kind, place: &str) -> Result<Vec<Tally>, Error>;
+
+    /// The number of entries in the journal: one more than the highest index.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn journal_len(&self) -> Result<u64, Error>;
+
+    /// At most `limit` entries from index `from` on, without a gap.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Corrupt`].
+    async fn entries(&self, from: u64, limit: u32) -> Result<Vec<Entry>, Error>;
+
+    /// How many deliveries wait for each ministry, in the order of [`AgencyKind::ALL`]; a
+    /// ministry for which none wait is left out.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn waiting_deliveries(&self) -> Result<Vec<(AgencyKind, u64)>, Error>;
+
+    /// Reads the whole store and checks its invariants: the engine's own integrity, the density
+    /// of the journal, every leaf against its hash. Returns the number of entries.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] with what was found first.
+    async fn verify(&self) -> Result<u64, Error>;
+}
+
+/// Why the store refused or failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The id of the request was used before, with another body.
+    #[error("the request id was used before with another body")]
+    RequestReused,
+    /// A record is not at the version that was expected.
+    #[error("the {} record is not at the expected version", .0.as_str())]
+    Conflict(Kind),
+    /// Another record of the kind has the alias.
+    #[error("another {} record has the same alias", .0.as_str())]
+    AliasTaken(Kind),
+    /// The engine cannot serve now: disk full, input/output error, too busy. Says nothing
+    /// personal.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// What was read cannot have been written by this store.
+    #[error("the store is corrupt: {0}")]
+    Corrupt(String),
+}

@@ -1,0 +1,218 @@
+//! Records: what the exchange keeps a copy of, and how the store finds it.
+//!
+//! Every kind of record is kept in the same way: an id, a version that counts its changes, an
+//! index by which it can be found, and a body. The store knows the index and nothing of the
+//! body, so a new kind of record needs no new table.
+//!
+//! Invariant: an index holds no personal value in clear. People are found by [`Subject`].
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::access::AgencyKind;
+use crate::agency::Agency;
+use crate::clearance::Clearance;
+use crate::facility::Facility;
+use crate::family::FamilyMember;
+use crate::identity::Person;
+use crate::subject::Subject;
+use crate::worker::Worker;
+
+/// The kinds of record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A migrant worker; owner Kemnaker.
+    Worker,
+    /// A member of a worker's family; owner Kemnaker.
+    FamilyMember,
+    /// A medical clearance; owner Kemenkes.
+    Clearance,
+    /// A designated health facility; owner Kemenkes.
+    Facility,
+    /// A person in the population register; owner Kemendagri.
+    Person,
+    /// An agency registered with the exchange.
+    Agency,
+}
+
+impl Kind {
+    /// Every kind, in declaration order.
+    pub const ALL: [Self; 6] = [
+        Self::Worker,
+        Self::FamilyMember,
+        Self::Clearance,
+        Self::Facility,
+        Self::Person,
+        Self::Agency,
+    ];
+
+    /// The name under which the kind is stored and journalled.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Worker => "worker",
+            Self::FamilyMember => "family-member",
+            Self::Clearance => "clearance",
+            Self::Facility => "facility",
+            Self::Person => "person",
+            Self::Agency => "agency",
+        }
+    }
+
+    /// Reads what [`Kind::as_str`] writes; anything else is no kind.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// The ministry that owns records of this kind; `None` for what the exchange owns itself.
+    #[must_use]
+    pub const fn owner(self) -> Option<AgencyKind> {
+        match self {
+            Self::Worker | Self::FamilyMember => Some(AgencyKind::Kemnaker),
+            Self::Clearance | Self::Facility => Some(AgencyKind::Kemenkes),
+            Self::Person => Some(AgencyKind::Kemendagri),
+            Self::Agency => None,
+        }
+    }
+}
+
+/// The identity of a record.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its id, unique within the kind.
+    pub id: String,
+}
+
+/// By what a record can be found. Every part is optional; equal parts find a record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Index {
+    /// The person that it is about.
+    pub subject: Option<Subject>,
+    /// The village that it belongs to: the ten digits of its code, found by any prefix.
+    pub place: Option<String>,
+    /// The record that it hangs on: the worker of a clearance or a family member.
+    pub parent: Option<String>,
+    /// The agency that handed it in.
+    pub holder: Option<String>,
+    /// Its state: a worker's stage, a clearance's conclusion.
+    pub state: Option<&'static str>,
+    /// A second identity, unique within the kind: one worker a person, one certificate a number.
+    pub alias: Option<String>,
+}
+
+/// A record of any kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "record", rename_all = "kebab-case")]
+pub enum Record {
+    /// A migrant worker.
+    Worker(Worker),
+    /// A member of a worker's family.
+    FamilyMember(FamilyMember),
+    /// A medical clearance.
+    Clearance(Clearance),
+    /// A designated health facility.
+    Facility(Facility),
+    /// A person in the population register.
+    Person(Person),
+    /// An agency.
+    Agency(Agency),
+}
+
+impl Record {
+    /// The record's identity.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        let (kind, id) = match self {
+            Self::Worker(worker) => (Kind::Worker, worker.id.to_string()),
+            Self::FamilyMember(member) => (Kind::FamilyMember, member.id.to_string()),
+            Self::Clearance(clearance) => (Kind::Clearance, clearance.id.to_string()),
+            Self::Facility(facility) => (Kind::Facility, facility.id.clone()),
+            Self::Person(person) => (Kind::Person, person.subject.to_string()),
+            Self::Agency(agency) => (Kind::Agency, agency.id.to_string()),
+        };
+        Key { kind, id }
+    }
+
+    /// By what the record can be found.
+    #[must_use]
+    pub fn index(&self) -> Index {
+        match self {
+            Self::Worker(worker) => Index {
+                subject: Some(worker.subject),
+                place: Some(worker.village.digits()),
+                holder: Some(worker.registered_by.to_string()),
+                state: Some(worker.stage.as_str()),
+                alias: Some(worker.subject.to_string()),
+                ..Index::default()
+            },
+            Self::FamilyMember(member) => Index {
+                subject: member.subject,
+                parent: Some(member.worker_id.to_string()),
+                ..Index::default()
+            },
+            Self::Clearance(clearance) => Index {
+                subject: Some(clearance.subject),
+                parent: Some(clearance.worker_id.to_string()),
+                holder: Some(clearance.submitted_by.to_string()),
+                state: Some(clearance.conclusion.as_str()),
+                alias: Some(certificate_alias(
+                    &clearance.facility_id,
+                    &clearance.certificate_number,
+                )),
+                ..Index::default()
+            },
+            Self::Facility(facility) => {
+                Index { place: Some(facility.village.digits()), ..Index::default() }
+            }
+            Self::Person(person) => Index { subject: Some(person.subject), ..Index::default() },
+            Self::Agency(_) => Index::default(),
+        }
+    }
+}
+
+macro_rules! into_kind {
+    ($($method:ident -> $variant:ident),*) => {
+        impl Record {
+            $(
+                #[doc = concat!("The record, if it is a [`Record::", stringify!($variant), "`].")]
+                #[must_use]
+                pub fn $method(self) -> Option<$variant> {
+                    match self {
+                        Self::$variant(record) => Some(record),
+                        _ => None,
+                    }
+                }
+            )*
+        }
+    };
+}
+
+into_kind!(
+    into_worker -> Worker,
+    into_family_member -> FamilyMember,
+    into_clearance -> Clearance,
+    into_facility -> Facility,
+    into_person -> Person,
+    into_agency -> Agency
+);
+
+/// The alias of a clearance: its certificate's number within its facility.
+#[must_use]
+pub fn certificate_alias(facility_id: &str, certificate_number: &str) -> String {
+    format!("{facility_id}/{certificate_number}")
+}
+
+/// A record as the store holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// The record.
+    pub record: Record,
+    /// How often it has been written: 1 when it is new.
+    pub version: u64,
+    /// When it was last written.
+    pub as_of: Timestamp,
+}
