@@ -1,0 +1,43 @@
+//! The directory of registered agencies, held in memory for every call.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use desmigratif_core::agency::{Agency, AgencyId};
+use desmigratif_core::ports::store::{Error, Query, Store};
+use desmigratif_core::record::{Kind, Record};
+
+/// More agencies than the exchange will ever have: every ministry, agency, office and clinic.
+const MOST_AGENCIES: u32 = 100_000;
+
+/// The registered agencies by id. Reads take no lock.
+#[derive(Debug, Default)]
+pub struct Directory(ArcSwap<HashMap<AgencyId, Arc<Agency>>>);
+
+impl Directory {
+    /// The agencies given.
+    #[must_use]
+    pub fn of(agencies: impl IntoIterator<Item = Agency>) -> Self {
+        let by_id = agencies.into_iter().map(|agency| (agency.id.clone(), Arc::new(agency)));
+        Self(ArcSwap::from_pointee(by_id.collect()))
+    }
+
+    /// The agencies that the store has registered.
+    ///
+    /// # Errors
+    /// Those of [`Store::list`].
+    pub async fn load(store: &dyn Store) -> Result<Self, Error> {
+        let stored = store.list(&Query::of(Kind::Agency, MOST_AGENCIES)).await?;
+        Ok(Self::of(stored.into_iter().filter_map(|stored| match stored.record {
+            Record::Agency(agency) => Some(agency),
+            _ => None,
+        })))
+    }
+
+    /// The agency with an id, whatever its status.
+    #[must_use]
+    pub fn agency(&self, id: &AgencyId) -> Option<Arc<Agency>> {
+        self.0.load().get(id).cloned()
+    }
+}

@@ -1,0 +1,15 @@
+//! Access: which agencies are registered, and what each may do and see.
+//!
+//! A call is allowed by turning it into a [`Permit`], which only [`Policy::authorise`] makes; no
+//! use case that touches personal data can be called without one. Everything that is not granted
+//! is refused.
+
+mod directory;
+mod identity;
+mod permit;
+mod policy;
+
+pub use directory::Directory;
+pub use identity::{NoIdentity, NotATrustDomain, PeerIdentity, TrustDomain};
+pub use permit::{Admission, Permit, Refusal};
+pub use policy::{Grant, Policy};

@@ -1,0 +1,167 @@
+//! `dev`: everything on one machine, from an empty folder.
+
+mod walk;
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::Instant;
+
+use desmigratif_adapters::kemendagri::regions;
+use desmigratif_core::agency::Agency;
+use desmigratif_core::facility::Facility;
+use desmigratif_core::ports::clock::Clock as _;
+use desmigratif_core::ports::store::Query;
+use desmigratif_core::record::{Kind, Record};
+use desmigratif_sandbox::{agencies, facilities, people};
+use rand::Rng as _;
+use serde::Serialize;
+
+use super::serve::{Gateway, runtime};
+use super::{DevArgs, Failure, say};
+use crate::access::TrustDomain;
+use crate::config::{self, Config};
+use crate::exchange::{Exchange, register};
+use crate::pki::DevPki;
+
+/// The trust domain of the throwaway certificates.
+const TRUST_DOMAIN: &str = "desmigratif.test";
+
+/// Makes what is missing in the folder, starts the gateway on it, and walks through the main job
+/// or serves until it is told to stop.
+pub(super) fn run(args: &DevArgs) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let config = prepare(args)?;
+    runtime()?.block_on(async {
+        let gateway = Gateway::start(&config).await?;
+        seed(&gateway.exchange).await?;
+        let shown = args.data.display();
+        say(format_args!("Desmigratif Gateway, everything in {shown}; all people are synthetic"))?;
+        say(format_args!("  agencies   {}", gateway.agencies))?;
+        say(format_args!("  operators  {}", gateway.operators))?;
+        say(format_args!("ready in {} ms", begun.elapsed().as_millis()))?;
+        if args.walk {
+            let today = gateway.exchange.clock.today();
+            let tls = args.data.join("tls");
+            walk::walk(gateway.agencies, &tls, people::candidates(), today)
+                .await
+                .map_err(|error| Failure::of("the walk-through stopped", error))?;
+            return gateway.stop().await;
+        }
+        hints(&args.data, &gateway)?;
+        gateway.until_stopped().await
+    })
+}
+
+/// What to try, for the person at the terminal.
+fn hints(data: &Path, gateway: &Gateway) -> Result<(), Failure> {
+    let tls = data.join("tls");
+    let (tls, address) = (tls.display(), gateway.agencies);
+    say(format_args!(
+        "\nTry, in another terminal:\n\
+         \x20 curl http://{}/readyz\n\
+         \x20 grpcurl -cacert {tls}/ca.pem -cert {tls}/agencies/kemendes.pem \\\n\
+         \x20   -key {tls}/agencies/kemendes-key.pem -d '{{\"query\": \"Kenanga Indramayu\"}}' \\\n\
+         \x20   {address} desmigratif.village.v1.VillageService/SearchVillages\n\
+         Or stop this and run the main job: desmigratif dev --walk\n\
+         Ctrl-C stops.",
+        gateway.operators
+    ))
+}
+
+/// Certificates, keys, registry and configuration in the data folder; what is there is kept.
+fn prepare(args: &DevArgs) -> Result<Config, Failure> {
+    let data = &args.data;
+    let within =
+        |error: std::io::Error| Failure::of(&format!("cannot write {}", data.display()), error);
+    std::fs::create_dir_all(data).map_err(within)?;
+    let registered = agencies::agencies();
+    let ids: Vec<_> = registered.iter().map(|agency| agency.id.clone()).collect();
+    let trust_domain = TrustDomain::parse(TRUST_DOMAIN)
+        .map_err(|error| Failure::of("cannot name the trust domain", error))?;
+    let now = desmigratif_core::ports::clock::SystemClock.now();
+    DevPki::ensure(&data.join("tls"), &trust_domain, &ids, now)
+        .map_err(|error| Failure::of("cannot make certificates", error))?;
+    subject_key(&data.join("subject.key")).map_err(within)?;
+    write(data, "agencies.toml", &Agencies { agency: registered })?;
+    if !data.join("facilities.toml").exists() {
+        let facility = facilities::facilities(&regions::load());
+        write(data, "facilities.toml", &Facilities { facility })?;
+    }
+    let path = data.join("gateway.toml");
+    write(data, "gateway.toml", &configuration(args))?;
+    Ok(Config::read(&path)?)
+}
+
+fn configuration(args: &DevArgs) -> Config {
+    Config {
+        listen: config::Listen { agencies: args.listen, operators: args.operators },
+        tls: config::Tls {
+            certificate: "tls/server.pem".into(),
+            key: "tls/server-key.pem".into(),
+            client_ca: "tls/ca.pem".into(),
+            crls: Vec::new(),
+            trust_domain: TRUST_DOMAIN.into(),
+        },
+        store: config::Store { path: "store.sqlite".into() },
+        keys: config::Keys { subject: "subject.key".into() },
+        registry: config::Registry {
+            agencies: Some("agencies.toml".into()),
+            facilities: Some("facilities.toml".into()),
+        },
+        limits: config::Limits::default(),
+        clearance: desmigratif_core::clearance::ValidityPolicy::default(),
+        identity: config::Identity::default(),
+        telemetry: config::Telemetry::default(),
+    }
+}
+
+#[derive(Serialize)]
+struct Agencies {
+    agency: Vec<Agency>,
+}
+
+#[derive(Serialize)]
+struct Facilities {
+    facility: Vec<Facility>,
+}
+
+fn write(data: &Path, name: &str, value: &impl Serialize) -> Result<(), Failure> {
+    let path = data.join(name);
+    let failed =
+        |error: anyhow::Error| Failure::of(&format!("cannot write {}", path.display()), error);
+    let text = toml::to_string(value).map_err(|error| failed(error.into()))?;
+    std::fs::write(&path, text).map_err(|error| failed(error.into()))
+}
+
+/// Makes the key of pseudonyms once; it is never replaced, since records are found by it.
+fn subject_key(path: &Path) -> std::io::Result<()> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match file {
+        Ok(mut file) => {
+            let mut key = [0; 32];
+            rand::rng().fill_bytes(&mut key);
+            writeln!(file, "{}", hex::encode(key))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts the synthetic people into an empty store; a store that has people is left as it is.
+async fn seed(exchange: &Exchange) -> Result<(), Failure> {
+    let failed = |error| Failure::of("cannot seed the store", error);
+    let query = Query::of(Kind::Person, 1);
+    if !exchange.store.list(&query).await.map_err(failed)?.is_empty() {
+        return Ok(());
+    }
+    let (gazetteer, key) = (&exchange.gazetteer, &exchange.subject_key);
+    let today = exchange.clock.today();
+    let workers = people::workers(gazetteer, key, today).map(Record::Worker);
+    let register_of_people = people::register(gazetteer, key, today).map(Record::Person);
+    // Workers first: a store that has people has the workers too.
+    let records: Vec<_> = workers.chain(register_of_people).collect();
+    register(exchange.store.as_ref(), records).await.map_err(failed)?;
+    Ok(())
+}

@@ -1,0 +1,385 @@
+//! `serve`: the gateway from a configuration to its end, and the one place that wires it.
+
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use desmigratif_adapters::kemendagri::regions;
+use desmigratif_core::agency::Agency;
+use desmigratif_core::facility::Facility;
+use desmigratif_core::identity::MatchRule;
+use desmigratif_core::ports::clock::{Clock, SystemClock};
+use desmigratif_core::ports::store::Store;
+use desmigratif_core::record::Record;
+use desmigratif_core::subject::SubjectKey;
+use desmigratif_proto::access::v1 as access_v1;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Gauge;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use super::gate::Gate;
+use super::{Failure, say};
+use crate::access::{Directory, TrustDomain};
+use crate::config::{self, Config};
+use crate::edge::layers::{self, Layers, Methods};
+use crate::edge::listener::{self, Drained, Listener};
+use crate::edge::metrics::Metrics;
+use crate::edge::operators::{Operators, Readiness};
+use crate::edge::tls::{self, Tls};
+use crate::exchange::{Exchange, FacilityIndex, register};
+use crate::services;
+use crate::store::sqlite::Sqlite;
+use crate::telemetry::{self, Telemetry};
+
+/// How often certificate files are looked at for changes.
+const TLS_WATCH: Duration = Duration::from_secs(20);
+/// How often the store is asked whether it can serve.
+const STORE_WATCH: Duration = Duration::from_secs(5);
+
+/// Runs the gateway until it is told to stop.
+pub(super) fn run(path: &Path) -> Result<(), Failure> {
+    let config = Config::read(path)?;
+    runtime()?.block_on(async {
+        let gateway = Gateway::start(&config).await?;
+        say(format_args!("agencies   {}", gateway.agencies))?;
+        say(format_args!("operators  {}", gateway.operators))?;
+        say(format_args!("ready"))?;
+        gateway.until_stopped().await
+    })
+}
+
+/// The runtime that everything runs on.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::of("cannot start the runtime", error))
+}
+
+/// A gateway that serves.
+pub(super) struct Gateway {
+    /// Where agencies connect.
+    pub(super) agencies: SocketAddr,
+    /// Where operators look.
+    pub(super) operators: SocketAddr,
+    /// The exchange behind it.
+    pub(super) exchange: Arc<Exchange>,
+    readiness: Arc<Readiness>,
+    health: HealthReporter,
+    drain: CancellationToken,
+    stop: CancellationToken,
+    edge: JoinHandle<Drained>,
+    operators_task: JoinHandle<std::io::Result<()>>,
+    watchers: Vec<JoinHandle<()>>,
+    tls: Arc<Tls>,
+    telemetry: Telemetry,
+}
+
+impl Gateway {
+    /// Opens everything that the configuration names, then serves.
+    pub(super) async fn start(config: &Config) -> Result<Self, Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let key = subject_key(&config.keys.subject)?;
+        let trust_domain = TrustDomain::parse(&config.tls.trust_domain)
+            .map_err(|error| Failure::Usage(format!("tls.trust_domain: {error}")))?;
+        let registered = registered(&config.registry)?;
+        let telemetry = telemetry::init(&telemetry::Settings {
+            log_format: None,
+            log_filter: Some(config.telemetry.log.clone()),
+            otlp_endpoint: config.telemetry.otlp_endpoint.clone(),
+            trace_ratio: config.telemetry.trace_ratio,
+        })
+        .map_err(|error| Failure::of("cannot start telemetry", error))?;
+        let metrics = Metrics::new(&telemetry.meter("desmigratif.edge"));
+        let tls = Tls::load(tls_files(&config.tls), clock.clone(), metrics.clone())
+            .map_err(|error| Failure::of("cannot use the TLS files", error))?;
+
+        let readiness = Readiness::starting();
+        let registry = telemetry.registry();
+        let operators = Operators::bind(config.listen.operators, readiness.clone(), registry)
+            .await
+            .map_err(|error| busy(config.listen.operators, "listen.operators", error))?;
+        let settings = listener::Settings {
+            connections: config.limits.connections as usize,
+            ..listener::Settings::default()
+        };
+        let listener = Listener::bind(
+            config.listen.agencies,
+            settings,
+            tls.clone(),
+            trust_domain,
+            metrics.clone(),
+        )
+        .await
+        .map_err(|error| busy(config.listen.agencies, "listen.agencies", error))?;
+        let addresses = listener.local_addr().and_then(|it| Ok((it, operators.local_addr()?)));
+        let (agencies_at, operators_at) =
+            addresses.map_err(|error| Failure::of("cannot listen", error))?;
+
+        let gazetteer = tokio::task::spawn_blocking(regions::load);
+        let store: Arc<dyn Store> = Arc::new(open(&config.store.path, clock.clone())?);
+        register(store.as_ref(), registered)
+            .await
+            .map_err(|error| Failure::of("cannot register agencies and facilities", error))?;
+        let loaded = |error| Failure::of("cannot read the store", error);
+        let directory = Arc::new(Directory::load(store.as_ref()).await.map_err(loaded)?);
+        let facilities = FacilityIndex::load(store.as_ref()).await.map_err(loaded)?;
+        let gazetteer =
+            gazetteer.await.map_err(|error| Failure::of("cannot load the regions", error))?;
+        let exchange = Arc::new(Exchange {
+            store,
+            clock: clock.clone(),
+            subject_key: key,
+            gazetteer: Arc::new(gazetteer),
+            facilities,
+            validity: config.clearance.clone(),
+            match_rule: MatchRule { threshold: config.identity.threshold },
+        });
+
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(desmigratif_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()
+            .map_err(|error| Failure::of("cannot serve reflection", error))?;
+        let limits = &config.limits;
+        let own_limits = access_v1::Limits {
+            requests_per_second: limits.requests_per_second,
+            burst: limits.burst,
+            concurrent_calls: limits.concurrent_calls,
+        };
+        let mut routes = services::routes(&exchange, own_limits, limits.message_bytes as usize);
+        routes.add_service(health_service).add_service(reflection);
+        let methods = Methods::of_descriptors([
+            desmigratif_proto::FILE_DESCRIPTOR_SET,
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        ])
+        .map_err(|error| Failure::of("cannot read the contract", error))?;
+        let layers = Arc::new(Layers::new(
+            &layer_settings(limits),
+            methods,
+            directory,
+            Gate { exchange: exchange.clone() },
+            clock,
+            metrics,
+            routes.routes().prepare(),
+        ));
+
+        let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
+        let edge = tokio::spawn(listener.serve(layers, drain.clone()));
+        let operators_task = tokio::spawn(operators.serve(stop.clone()));
+        let gauges = StoreGauges::new(&telemetry);
+        let watchers = vec![
+            tokio::spawn(tls.clone().watch(TLS_WATCH)),
+            tokio::spawn(watch_store(exchange.clone(), readiness.clone(), gauges)),
+        ];
+        readiness.set_store_ok(true);
+        set_serving(&health, ServingStatus::Serving).await;
+        tracing::info!(agencies = %agencies_at, operators = %operators_at, "ready");
+        Ok(Self {
+            agencies: agencies_at,
+            operators: operators_at,
+            exchange,
+            readiness,
+            health,
+            drain,
+            stop,
+            edge,
+            operators_task,
+            watchers,
+            tls,
+            telemetry,
+        })
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains. SIGHUP reads the TLS files again.
+    pub(super) async fn until_stopped(self) -> Result<(), Failure> {
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::of("cannot wait for signals", error));
+        let (mut terminate, mut interrupt, mut hangup) = (
+            listen(SignalKind::terminate())?,
+            listen(SignalKind::interrupt())?,
+            listen(SignalKind::hangup())?,
+        );
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => {
+                    // It logs and counts a failure itself, and keeps the old files.
+                    let _ = self.tls.reload();
+                }
+            }
+        }
+        self.stop().await
+    }
+
+    /// Stops: no new calls, calls under way finish, then the store is closed.
+    pub(super) async fn stop(self) -> Result<(), Failure> {
+        tracing::info!("draining");
+        self.readiness.start_draining();
+        set_serving(&self.health, ServingStatus::NotServing).await;
+        self.drain.cancel();
+        let drained = self.edge.await.map_err(|error| Failure::of("the edge failed", error))?;
+        for watcher in self.watchers {
+            watcher.abort();
+        }
+        self.stop.cancel();
+        let operators = self
+            .operators_task
+            .await
+            .map_err(|error| Failure::of("the operators' listener failed", error))?;
+        operators.map_err(|error| Failure::of("the operators' listener failed", error))?;
+        tracing::info!(cut = drained.cut, "stopped");
+        let telemetry = self.telemetry;
+        // Closing the store waits for its last commits, and the exporters for the network.
+        let closing = tokio::task::spawn_blocking(move || {
+            drop(self.exchange);
+            telemetry.shutdown();
+        });
+        closing.await.map_err(|error| Failure::of("cannot close the store", error))
+    }
+}
+
+/// Opens the store, or says in one line why not.
+pub(super) fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Sqlite, Failure> {
+    Sqlite::open(path, clock).map_err(|error| Failure::Other(error.to_string()))
+}
+
+/// The TLS files of a configuration.
+pub(super) fn tls_files(tls: &config::Tls) -> tls::Files {
+    tls::Files {
+        certificate_chain: tls.certificate.clone(),
+        private_key: tls.key.clone(),
+        client_ca: tls.client_ca.clone(),
+        client_crls: tls.crls.clone(),
+    }
+}
+
+/// The agencies and facilities that the operator's files register.
+pub(super) fn registered(registry: &config::Registry) -> Result<Vec<Record>, Failure> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Agencies {
+        agency: Vec<Agency>,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Facilities {
+        facility: Vec<Facility>,
+    }
+    let mut records = Vec::new();
+    if let Some(path) = &registry.agencies {
+        let file: Agencies = read_toml(path)?;
+        records.extend(file.agency.into_iter().map(Record::Agency));
+    }
+    if let Some(path) = &registry.facilities {
+        let file: Facilities = read_toml(path)?;
+        records.extend(file.facility.into_iter().map(Record::Facility));
+    }
+    Ok(records)
+}
+
+fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
+    let bad = |error: anyhow::Error| {
+        Failure::Usage(format!("{}: {error:#}", path.display()).trim_end().replace('\n', " "))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| bad(error.into()))?;
+    toml::from_str(&text).map_err(|error| bad(error.into()))
+}
+
+/// The key of pseudonyms, from its file: 64 hexadecimal digits.
+pub(super) fn subject_key(path: &Path) -> Result<SubjectKey, Failure> {
+    let read = || -> anyhow::Result<[u8; 32]> {
+        let mut text = String::new();
+        // A key is short; whatever else stands there is not read whole.
+        std::fs::File::open(path)?.take(1_024).read_to_string(&mut text)?;
+        let mut key = [0; 32];
+        hex::decode_to_slice(text.trim(), &mut key).context("not 64 hexadecimal digits")?;
+        Ok(key)
+    };
+    read().map(SubjectKey::from_bytes).map_err(|error| {
+        let advice = "make one with `openssl rand -hex 32`, and keep it: records are found by it";
+        Failure::Usage(format!("keys.subject {}: {error:#}; {advice}", path.display()))
+    })
+}
+
+fn layer_settings(limits: &config::Limits) -> layers::Settings {
+    let positive = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+    let maximum_deadline = Duration::from_secs(limits.deadline_seconds.into());
+    layers::Settings {
+        concurrent_calls: limits.concurrent_calls_in_all as usize,
+        default_deadline: layers::Settings::default().default_deadline.min(maximum_deadline),
+        maximum_deadline,
+        agency_calls_per_second: positive(limits.requests_per_second),
+        agency_burst: positive(limits.burst),
+        agency_concurrent_calls: limits.concurrent_calls as usize,
+        largest_message: limits.message_bytes as usize,
+    }
+}
+
+fn busy(address: SocketAddr, key: &str, error: std::io::Error) -> Failure {
+    Failure::of(
+        &format!("cannot listen on {address}"),
+        anyhow!(error).context(format!("free the port or set {key} to another")),
+    )
+}
+
+/// Says for the gateway as a whole, and for each service, whether it serves.
+async fn set_serving(health: &HealthReporter, status: ServingStatus) {
+    let services: std::collections::BTreeSet<_> =
+        desmigratif_proto::METHODS.iter().map(|method| method.service).collect();
+    for service in std::iter::once("").chain(services) {
+        health.set_service_status(service, status).await;
+    }
+}
+
+/// What the store tells of itself.
+struct StoreGauges {
+    entries: Gauge<u64>,
+    waiting: Gauge<u64>,
+}
+
+impl StoreGauges {
+    fn new(telemetry: &Telemetry) -> Self {
+        let meter = telemetry.meter("desmigratif.store");
+        Self {
+            entries: meter
+                .u64_gauge("desmigratif.journal.entries")
+                .with_description("Entries in the journal")
+                .build(),
+            waiting: meter
+                .u64_gauge("desmigratif.outbox.waiting")
+                .with_description("Deliveries that wait, by ministry")
+                .build(),
+        }
+    }
+}
+
+/// Asks the store again and again whether it serves, for readiness and metrics.
+async fn watch_store(exchange: Arc<Exchange>, readiness: Arc<Readiness>, gauges: StoreGauges) {
+    let mut tick = tokio::time::interval(STORE_WATCH);
+    loop {
+        tick.tick().await;
+        let entries = exchange.store.journal_len().await;
+        if let Ok(entries) = entries {
+            gauges.entries.record(entries, &[]);
+        }
+        let waiting = exchange.store.waiting_deliveries().await;
+        for (ministry, count) in waiting.iter().flatten() {
+            gauges.waiting.record(*count, &[KeyValue::new("ministry", ministry.as_str())]);
+        }
+        readiness.set_store_ok(entries.is_ok() && waiting.is_ok());
+    }
+}

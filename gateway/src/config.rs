@@ -1,0 +1,280 @@
+//! The configuration of `serve`: one TOML file, checked whole before anything is opened.
+//!
+//! Unknown keys are refused, since a misspelled limit is no limit. Secrets are never in the file:
+//! it names the files that hold them. Relative paths are relative to the configuration file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use desmigratif_core::clearance::ValidityPolicy;
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
+use serde::{Deserialize, Serialize};
+
+/// The whole configuration.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the gateway listens.
+    pub listen: Listen,
+    /// Its certificate, and whom it trusts.
+    pub tls: Tls,
+    /// Where it keeps records and journal.
+    pub store: Store,
+    /// Keys, by file.
+    pub keys: Keys,
+    /// Who and what is registered.
+    #[serde(default)]
+    pub registry: Registry,
+    /// The limits on callers.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How long a clearance is valid.
+    #[serde(default)]
+    pub clearance: ValidityPolicy,
+    /// How identities are compared.
+    #[serde(default)]
+    pub identity: Identity,
+    /// Logs, traces and metrics.
+    #[serde(default)]
+    pub telemetry: Telemetry,
+}
+
+/// Where the gateway listens.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// Address for agencies: mutual TLS, gRPC.
+    pub agencies: SocketAddr,
+    /// Address for operators: readiness and metrics, in clear. Keep it on loopback.
+    pub operators: SocketAddr,
+}
+
+/// Certificates. All files are PEM and are read again when they change.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The server's certificate chain.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authorities that issue agencies' certificates.
+    pub client_ca: PathBuf,
+    /// Their revocation lists. An expired list refuses everyone: renew it in time.
+    #[serde(default)]
+    pub crls: Vec<PathBuf>,
+    /// The trust domain of agencies' URI SANs: `spiffe://<trust domain>/agency/<id>`.
+    pub trust_domain: String,
+}
+
+/// The store.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// The SQLite file; made when it is absent.
+    pub path: PathBuf,
+}
+
+/// Keys, by file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    /// The key of pseudonyms: 64 hexadecimal digits. Whoever has it and the store can try NIKs,
+    /// so it lives apart from the store. It can never change: records are found by it.
+    pub subject: PathBuf,
+}
+
+/// Who and what is registered, read at every start; changes are journalled.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Registry {
+    /// The agencies: a TOML file with `[[agency]]` tables.
+    pub agencies: Option<PathBuf>,
+    /// The designated facilities: a TOML file with `[[facility]]` tables.
+    pub facilities: Option<PathBuf>,
+}
+
+/// The limits on callers.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Calls per second of one agency in the long run.
+    pub requests_per_second: u32,
+    /// Calls of one agency that may come at once after a pause.
+    pub burst: u32,
+    /// Calls of one agency under way at once.
+    pub concurrent_calls: u32,
+    /// Calls of all agencies under way at once; more are shed.
+    pub concurrent_calls_in_all: u32,
+    /// Open connections.
+    pub connections: u32,
+    /// The largest request message, bytes.
+    pub message_bytes: u32,
+    /// The longest time that a call may take, seconds; shorter deadlines of callers hold.
+    pub deadline_seconds: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests_per_second: 2_000,
+            burst: 4_000,
+            concurrent_calls: 200,
+            concurrent_calls_in_all: 2_000,
+            connections: 20_000,
+            message_bytes: 4 << 20,
+            deadline_seconds: 30,
+        }
+    }
+}
+
+/// How identities are compared.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Identity {
+    /// Least likeness of names and places that counts as agreement, 0 to 100.
+    pub threshold: u8,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self { threshold: 90 }
+    }
+}
+
+/// Logs, traces and metrics.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// Which log lines are written: `error`, `warn`, `info`, `debug`, or directives such as
+    /// `info,desmigratif::edge=debug`.
+    pub log: String,
+    /// Where traces and metrics go over OTLP/gRPC: `http://127.0.0.1:4317`. Off when absent.
+    pub otlp_endpoint: Option<String>,
+    /// The share of traces kept when the caller has not decided, 0 to 1.
+    pub trace_ratio: f64,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { log: "info".into(), otlp_endpoint: None, trace_ratio: 0.1 }
+    }
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read {0}: {1}; give the path of a configuration file with --config")]
+    Unreadable(PathBuf, std::io::Error),
+    /// The file breaks the shape; the message names key and file.
+    #[error("the configuration is not valid: {0}")]
+    Invalid(Box<figment::Error>),
+    /// A value breaks a rule.
+    #[error("the configuration is not valid: {key} {rule}")]
+    Rule {
+        /// The key.
+        key: &'static str,
+        /// What must hold.
+        rule: &'static str,
+    },
+}
+
+impl Config {
+    /// Reads a configuration file; `DESMIGRATIF_<SECTION>__<KEY>` in the environment overrides it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Error::Unreadable(path.to_owned(), error))?;
+        let mut config: Self = Figment::from(Toml::string(&text))
+            .merge(Env::prefixed("DESMIGRATIF_").split("__"))
+            .extract()
+            .map_err(|error| Error::Invalid(Box::new(error)))?;
+        config.resolve(path.parent().unwrap_or(Path::new(".")));
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Makes relative paths relative to `folder`.
+    fn resolve(&mut self, folder: &Path) {
+        let Self { tls, store, keys, registry, .. } = self;
+        let paths = [&mut tls.certificate, &mut tls.key, &mut tls.client_ca, &mut store.path]
+            .into_iter()
+            .chain([&mut keys.subject])
+            .chain(&mut tls.crls)
+            .chain(&mut registry.agencies)
+            .chain(&mut registry.facilities);
+        for path in paths {
+            *path = folder.join(&*path);
+        }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let rule =
+            |holds: bool, key, rule| if holds { Ok(()) } else { Err(Error::Rule { key, rule }) };
+        let limits = &self.limits;
+        rule(!self.tls.trust_domain.is_empty(), "tls.trust_domain", "must not be empty")?;
+        rule(limits.requests_per_second > 0, "limits.requests_per_second", "must be positive")?;
+        rule(limits.burst > 0, "limits.burst", "must be positive")?;
+        rule(limits.concurrent_calls > 0, "limits.concurrent_calls", "must be positive")?;
+        rule(limits.connections > 0, "limits.connections", "must be positive")?;
+        rule(
+            limits.concurrent_calls_in_all > 0,
+            "limits.concurrent_calls_in_all",
+            "must be positive",
+        )?;
+        rule(
+            (1_024..=64 << 20).contains(&limits.message_bytes),
+            "limits.message_bytes",
+            "must be between 1024 and 67108864",
+        )?;
+        rule(
+            (1..=300).contains(&limits.deadline_seconds),
+            "limits.deadline_seconds",
+            "must be between 1 and 300",
+        )?;
+        rule(self.identity.threshold <= 100, "identity.threshold", "must be between 0 and 100")?;
+        rule(
+            (0.0..=1.0).contains(&self.telemetry.trace_ratio),
+            "telemetry.trace_ratio",
+            "must be between 0 and 1",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = include_str!("../gateway.sample.toml");
+
+    fn read(text: &str) -> Result<Config, Error> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("gateway.toml");
+        std::fs::write(&path, text).expect("a temporary file");
+        Config::read(&path)
+    }
+
+    #[test]
+    fn the_sample_loads_and_states_the_defaults() {
+        let sample = read(SAMPLE).expect("the sample is valid");
+        assert_eq!(sample.limits.burst, Limits::default().burst);
+        assert_eq!(sample.identity.threshold, Identity::default().threshold);
+        assert!(sample.store.path.is_absolute(), "paths are relative to the file");
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        let error = read(&format!("{SAMPLE}\n[limits2]\n")).expect_err("an unknown table");
+        assert!(error.to_string().contains("limits2"), "{error}");
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_named() {
+        let text = SAMPLE.replace("deadline_seconds = 30", "deadline_seconds = 3000");
+        let error = read(&text).expect_err("too long");
+        assert!(error.to_string().contains("limits.deadline_seconds"), "{error}");
+    }
+}

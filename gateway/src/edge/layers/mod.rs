@@ -1,0 +1,249 @@
+//! What every call passes before its service: the list is in [`Layers::admit`], outermost first.
+//!
+//! The steps are plain functions called in order, not a tower of services: the order is read in
+//! one place and a call costs no allocation per step. Each step is a module with its own tests.
+//!
+//! Invariant: a service sees only calls that passed every step, with [`PeerIdentity`],
+//! `Arc<Agency>`, [`Deadline`] and the authoriser's permit in the request's extensions.
+
+use std::convert::Infallible;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use desmigratif_core::ports::clock::Clock;
+use http::{Request, Response, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use tonic::Status;
+use tonic::body::Body;
+use tower::Service;
+use tracing::Instrument;
+
+use super::connection::Connection;
+use super::metrics::Metrics;
+use crate::fault::{self, Fault, reason_name};
+
+mod answer;
+mod authorise;
+mod body;
+mod deadline;
+mod identity;
+mod limits;
+mod observe;
+mod panics;
+mod protocol;
+mod shed;
+
+pub use answer::AnswerBody;
+pub use authorise::{Authorise, PURPOSE_METADATA};
+pub use deadline::Deadline;
+pub use identity::Directory;
+pub use protocol::Methods;
+
+/// How much of what a call may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Calls under way at once, of all agencies together.
+    pub concurrent_calls: usize,
+    /// Deadline of a call that states none.
+    pub default_deadline: Duration,
+    /// Longest deadline, whatever a call states.
+    pub maximum_deadline: Duration,
+    /// Calls per second of one agency, in the long run.
+    pub agency_calls_per_second: NonZeroU32,
+    /// Calls of one agency in a burst.
+    pub agency_burst: NonZeroU32,
+    /// Calls of one agency under way at once.
+    pub agency_concurrent_calls: usize,
+    /// Largest message of a request, in bytes.
+    pub largest_message: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let number = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        Self {
+            concurrent_calls: 4096,
+            default_deadline: Duration::from_secs(10),
+            maximum_deadline: Duration::from_secs(30),
+            agency_calls_per_second: number(2000),
+            agency_burst: number(4000),
+            agency_concurrent_calls: 512,
+            largest_message: 4 * 1024 * 1024,
+        }
+    }
+}
+
+/// A call that goes no further.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// It is no gRPC call: answered with an HTTP status.
+    Http(StatusCode),
+    /// It is answered with a gRPC status.
+    Grpc(Status),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Grpc(fault.into_status())
+    }
+}
+
+/// The steps before the services `S`, with the access rules `A`.
+pub struct Layers<S, A> {
+    services: S,
+    authorise: A,
+    methods: Methods,
+    metrics: Arc<Metrics>,
+    shed: shed::Shed,
+    identify: identity::Identify,
+    deadlines: deadline::Deadlines,
+    limits: limits::Limits,
+    largest_message: usize,
+}
+
+/// What the steps give to a call that passed them.
+struct Admitted<'m> {
+    method: &'m protocol::Method,
+    deadline: Deadline,
+    places: [OwnedSemaphorePermit; 2],
+}
+
+impl<S, A: Authorise> Layers<S, A> {
+    /// The steps before `services` (tonic's `Routes`, prepared). `methods` must list what they
+    /// serve: what it does not list is answered UNIMPLEMENTED.
+    pub fn new(
+        settings: &Settings,
+        methods: Methods,
+        directory: Arc<dyn Directory>,
+        authorise: A,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+        services: S,
+    ) -> Self {
+        Self {
+            services,
+            authorise,
+            methods,
+            metrics,
+            shed: shed::Shed::new(settings.concurrent_calls),
+            identify: identity::Identify::new(directory, clock),
+            deadlines: deadline::Deadlines {
+                default: settings.default_deadline,
+                maximum: settings.maximum_deadline,
+            },
+            limits: limits::Limits::new(
+                settings.agency_calls_per_second,
+                settings.agency_burst,
+                settings.agency_concurrent_calls,
+            ),
+            largest_message: settings.largest_message,
+        }
+    }
+
+    /// The list.
+    fn admit<'m, B>(
+        &self,
+        connection: &Connection,
+        method: Option<&'m protocol::Method>,
+        request: &mut Request<B>,
+        span: &tracing::Span,
+    ) -> Result<Admitted<'m>, Refusal> {
+        let begun = Instant::now();
+        // 1. observe: opened by the caller of this list, so that every refusal below is counted.
+        // 2. shed: a crowd must cost nothing more than this when the gateway is full.
+        let place = self.counted(self.shed.admit())?;
+        // 3. protocol: what is no gRPC call needs no answer about identities.
+        let method = protocol::check(request, method)?;
+        // 4. identity: everything below is per agency.
+        let (peer, agency) = self.identify.caller(connection)?;
+        span.record("agency", peer.agency_id.as_str());
+        // 5. deadline: known before anything is decoded or waits.
+        let deadline = self.deadlines.of(request.headers(), begun)?;
+        // 6. limits: what one agency asks for must not starve the others.
+        let agency_place = self.counted(self.limits.admit(&peer.agency_id))?;
+        // 7. authorise: default deny, before a byte of the body is read.
+        let purpose = authorise::stated_purpose(request.headers());
+        let permit = self
+            .authorise
+            .authorise(&agency, request.uri().path(), purpose)
+            .map_err(Refusal::Grpc)?;
+        // 8. body guard: put around the body by the caller of this list; works while it is read.
+
+        let peer = peer.clone();
+        let extensions = request.extensions_mut();
+        extensions.insert(peer);
+        extensions.insert(agency);
+        extensions.insert(deadline);
+        extensions.insert(permit);
+        Ok(Admitted { method, deadline, places: [place, agency_place] })
+    }
+
+    /// Counts a refusal for load by its reason.
+    fn counted<T>(&self, admitted: Result<T, Fault>) -> Result<T, Fault> {
+        admitted.inspect_err(|fault| self.metrics.refused(reason_name(fault.reason())))
+    }
+}
+
+impl<S, A> Layers<S, A>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
+    A: Authorise,
+{
+    /// Answers one call that came over `connection`.
+    pub(crate) async fn call<B>(
+        self: Arc<Self>,
+        connection: Arc<Connection>,
+        mut request: Request<B>,
+    ) -> Result<Response<AnswerBody>, Infallible>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let under_way = connection.begin_call();
+        let method = self.methods.find(request.uri().path());
+        let observed = observe::ObservedCall::begin(&self.metrics, method, request.headers());
+        let span = observed.span().clone();
+
+        let answered = async {
+            let admitted = self.admit(&connection, method, &mut request, &span)?;
+            let response = self.serve(request, &admitted).await?;
+            Ok((response, admitted))
+        };
+        let answered = panics::caught_future(answered.instrument(span.clone())).await;
+
+        let _entered = span.enter();
+        Ok(match answered {
+            Ok(Ok((response, Admitted { deadline, places, .. }))) => {
+                answer::served(response, answer::Held::new(observed, places, under_way), deadline)
+            }
+            Ok(Err(refusal)) => answer::refused(refusal, observed),
+            Err(panics::Panicked) => answer::refused(fault::internal().into(), observed),
+        })
+    }
+
+    /// Hands the call to its service, until the deadline. The service is dropped where it stands
+    /// when the deadline passes or the caller goes away: work that must end once begun runs in a
+    /// task of its own.
+    async fn serve<B>(
+        &self,
+        request: Request<B>,
+        admitted: &Admitted<'_>,
+    ) -> Result<Response<Body>, Refusal>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let guard = |inner| body::GuardedBody::new(inner, admitted.method, self.largest_message);
+        let request = request.map(|inner| Body::new(guard(inner)));
+        match tokio::time::timeout_at(admitted.deadline.0, self.services.clone().call(request))
+            .await
+        {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(never)) => match never {},
+            Err(_) => Err(deadline::exceeded().into()),
+        }
+    }
+}

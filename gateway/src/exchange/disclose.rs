@@ -1,0 +1,56 @@
+//! Disclosing: the journal entry that must be durable before anything personal leaves.
+
+use desmigratif_core::access::Classes;
+use desmigratif_core::journal::{Draft, EntryKind, Receipt};
+use desmigratif_core::ports::store::Commit;
+use desmigratif_core::subject::Subject;
+
+use super::{Call, Error, Exchange};
+
+/// What is about to leave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Disclosure {
+    /// The people whom it is about, in the order of the answer.
+    pub subjects: Vec<Subject>,
+    /// The classes of data in it, after minimising.
+    pub classes: Classes,
+}
+
+/// A value read for a caller, with the people whom it is about. It may leave only through
+/// [`Exchange::disclose`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Disclosed<T> {
+    /// The value.
+    pub value: T,
+    /// The people.
+    pub subjects: Vec<Subject>,
+}
+
+impl Exchange {
+    /// Records a disclosure and returns once the entry is durable.
+    ///
+    /// # Errors
+    /// [`Error::JournalUnavailable`]: nothing personal may leave then.
+    pub async fn disclose(&self, call: &Call, disclosure: Disclosure) -> Result<Receipt, Error> {
+        let mut entry = Self::draft(EntryKind::Disclosure, call);
+        entry.subjects = disclosure.subjects;
+        entry.classes = disclosure.classes;
+        self.record(entry).await
+    }
+
+    /// Puts an entry that changes no record into the journal.
+    ///
+    /// # Errors
+    /// [`Error::JournalUnavailable`].
+    pub async fn record(&self, entry: Draft) -> Result<Receipt, Error> {
+        let commit = Commit {
+            request: None,
+            writes: Vec::new(),
+            unchanged: Vec::new(),
+            entry,
+            deliveries: Vec::new(),
+            answer: Vec::new(),
+        };
+        Ok(self.store.commit(commit).await?.receipt)
+    }
+}

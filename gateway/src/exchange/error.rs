@@ -1,0 +1,56 @@
+//! Why a use case refused or failed. Knows no gRPC code: the one mapping is in `crate::fault`.
+
+use desmigratif_core::ports::store;
+use desmigratif_core::record::Kind;
+use desmigratif_core::stage;
+
+/// Why a use case refused or failed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// There is no such record, or not for this caller.
+    #[error("not found")]
+    NotFound(Kind),
+    /// The person, or the certificate number, is registered already.
+    #[error("already exists")]
+    AlreadyExists(Kind),
+    /// The record has changed since the caller read it.
+    #[error("the etag is not the record's")]
+    EtagMismatch,
+    /// The request id was used with another body.
+    #[error("the request id was used with another body")]
+    IdempotencyMismatch,
+    /// The guards that refuse the stage, all of them.
+    #[error("the stage is refused")]
+    StageRefused(Vec<stage::Refusal>),
+    /// The facility was not designated on the day of examination, or the caller has none.
+    #[error("the facility was not designated on the day of examination")]
+    FacilityNotDesignated,
+    /// The clearance is revoked already.
+    #[error("the clearance is revoked already")]
+    ClearanceRevoked,
+    /// The store cannot serve now.
+    #[error("the journal is unavailable: {0}")]
+    JournalUnavailable(String),
+    /// A defect of ours.
+    #[error("internal fault: {0}")]
+    Internal(String),
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::RequestReused => Self::IdempotencyMismatch,
+            store::Error::Conflict(_) => Self::EtagMismatch,
+            store::Error::AliasTaken(kind) => Self::AlreadyExists(kind),
+            store::Error::Unavailable(why) => Self::JournalUnavailable(why),
+            store::Error::Corrupt(what) => Self::Internal(what),
+        }
+    }
+}
+
+impl Error {
+    /// A record of a kind that its key rules out: only a corrupt store gives one.
+    pub(super) fn misfiled(kind: Kind) -> Self {
+        Self::Internal(format!("a record filed as {} is none", kind.as_str()))
+    }
+}

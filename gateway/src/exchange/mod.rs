@@ -1,0 +1,105 @@
+//! The exchange: the use cases, each of which reads what it must, judges by the rules of the
+//! core, and makes one commit.
+//!
+//! It knows neither wire messages nor SQL. Invariants: nothing personal is returned before the
+//! entry that records its disclosure is durable, and nothing is changed outside one commit.
+
+mod clearance;
+mod disclose;
+mod error;
+mod facility;
+mod identity;
+mod profile;
+mod register;
+mod submit;
+mod worker;
+
+use std::sync::Arc;
+
+use desmigratif_core::access::Classes;
+use desmigratif_core::clearance::ValidityPolicy;
+use desmigratif_core::identity::MatchRule;
+use desmigratif_core::journal::{Draft, EntryKind, Hash};
+use desmigratif_core::ports::clock::Clock;
+use desmigratif_core::ports::store::{self, Store};
+use desmigratif_core::region::Gazetteer;
+use desmigratif_core::subject::SubjectKey;
+use uuid::Uuid;
+
+use crate::access::Permit;
+
+pub use clearance::{ClearanceList, NewClearance, WhoseClearance};
+pub use disclose::{Disclosed, Disclosure};
+pub use error::Error;
+pub use facility::{FacilityIndex, Nearby};
+pub use identity::Verified;
+pub use profile::Profile;
+pub use register::register;
+pub use submit::Change;
+pub use worker::{NewFamilyMember, NewWorker, WorkerField, WorkerFilter};
+
+/// Everything that the use cases work with.
+pub struct Exchange {
+    /// Where records and journal are kept.
+    pub store: Arc<dyn Store>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// The key that turns a NIK into a pseudonym.
+    pub subject_key: SubjectKey,
+    /// The villages and regions.
+    pub gazetteer: Arc<Gazetteer>,
+    /// The designated facilities by place.
+    pub facilities: FacilityIndex,
+    /// How long a clearance is valid for each destination.
+    pub validity: ValidityPolicy,
+    /// How alike two values must be to agree.
+    pub match_rule: MatchRule,
+}
+
+/// A call under way: who asks with what right, and which request it is.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The proof that it is allowed.
+    pub permit: Permit,
+    /// The caller's id for the request; `None` on a read.
+    pub request_id: Option<Uuid>,
+    /// Keyed digest of method and body.
+    pub digest: Hash,
+    /// The caller's trace, all zero when there is none.
+    pub trace_id: [u8; 16],
+}
+
+impl Exchange {
+    /// A new id for a record made now: UUID version 7, so ids sort by creation.
+    fn new_id(&self) -> Uuid {
+        let now = self.clock.now();
+        let seconds = u64::try_from(now.as_second()).unwrap_or(0);
+        let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
+        Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos))
+    }
+
+    /// The entry of a call, to be completed.
+    fn draft(kind: EntryKind, call: &Call) -> Draft {
+        Draft {
+            kind,
+            agency: call.permit.agency().id.clone(),
+            purpose: call.permit.purpose(),
+            method: call.permit.method().path.trim_start_matches('/').to_owned(),
+            request_digest: call.digest,
+            subjects: Vec::new(),
+            classes: Classes::NONE,
+            trace_id: call.trace_id,
+        }
+    }
+}
+
+impl Call {
+    /// The request as the store knows it, for a call that changes something.
+    fn store_request(&self) -> Option<store::Request> {
+        self.request_id.map(|id| store::Request {
+            agency: self.permit.agency().id.clone(),
+            id,
+            digest: self.digest,
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! Registering what the exchange itself is told: agencies and facilities from the operator's
+//! files, and the synthetic people of a sandbox.
+
+use std::collections::BTreeSet;
+
+use desmigratif_core::access::{Classes, Purpose};
+use desmigratif_core::agency::AgencyId;
+use desmigratif_core::journal::{Draft, EntryKind};
+use desmigratif_core::ports::store::{Commit, Error, Expect, Store, Write};
+use desmigratif_core::record::Record;
+
+/// Records of one commit.
+const BATCH: usize = 200;
+
+/// The agency in whose name the operator's own changes are journalled.
+const OPERATOR: &str = "gateway";
+
+/// Writes the records that are not in the store as they are given. Returns how many were written:
+/// none when nothing has changed.
+///
+/// # Errors
+/// Those of the store. What was written before stays, and registering again completes it.
+///
+/// # Panics
+/// Never: the operator's id is well formed.
+pub async fn register(
+    store: &dyn Store,
+    records: impl IntoIterator<Item = Record>,
+) -> Result<usize, Error> {
+    let mut writes = Vec::new();
+    for record in records {
+        match store.get(&record.key()).await? {
+            Some(stored) if stored.record == record => {}
+            Some(stored) => writes.push(Write { record, expect: Expect::Version(stored.version) }),
+            None => writes.push(Write { record, expect: Expect::Absent }),
+        }
+    }
+    let count = writes.len();
+    while !writes.is_empty() {
+        let rest = writes.split_off(writes.len().min(BATCH));
+        let batch = std::mem::replace(&mut writes, rest);
+        let subjects: BTreeSet<_> =
+            batch.iter().filter_map(|write| write.record.index().subject).collect();
+        let entry = Draft {
+            kind: EntryKind::Change,
+            agency: AgencyId::parse(OPERATOR).expect("a plain word is an id"),
+            purpose: Some(Purpose::Operations),
+            method: "register".into(),
+            request_digest: [0; 32],
+            subjects: subjects.into_iter().collect(),
+            classes: Classes::NONE,
+            trace_id: [0; 16],
+        };
+        store
+            .commit(Commit {
+                request: None,
+                writes: batch,
+                unchanged: Vec::new(),
+                entry,
+                deliveries: Vec::new(),
+                answer: Vec::new(),
+            })
+            .await?;
+    }
+    Ok(count)
+}

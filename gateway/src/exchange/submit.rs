@@ -1,0 +1,98 @@
+//! Submitting a change: one commit of records, journal entry, idempotency and deliveries.
+
+use desmigratif_core::access::{AgencyKind, Classes};
+use desmigratif_core::journal::EntryKind;
+use desmigratif_core::ports::store::{Commit, Committed, Delivery, Expect, Write};
+use desmigratif_core::record::{Key, Record};
+use desmigratif_core::subject::Subject;
+
+use super::{Call, Error, Exchange};
+
+/// What a use case decided to change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The records to write, with what each must find.
+    pub writes: Vec<(Record, Expect)>,
+    /// Records that a rule was judged by, with their versions.
+    pub unchanged: Vec<(Key, u64)>,
+    /// The people concerned.
+    pub subjects: Vec<Subject>,
+    /// The classes of data concerned.
+    pub classes: Classes,
+}
+
+impl Change {
+    /// The change that writes one record about one person.
+    #[must_use]
+    pub fn one(record: Record, expect: Expect, subject: Subject, classes: Classes) -> Self {
+        Self {
+            writes: vec![(record, expect)],
+            unchanged: Vec::new(),
+            subjects: vec![subject],
+            classes,
+        }
+    }
+}
+
+impl Exchange {
+    /// The kept answer when the call repeats an earlier one.
+    ///
+    /// # Errors
+    /// [`Error::IdempotencyMismatch`] when its id came with another body before.
+    pub async fn answered(&self, call: &Call) -> Result<Option<Committed>, Error> {
+        match call.store_request() {
+            Some(request) => Ok(self.store.answered(&request).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// Makes a change durable, with the answer to keep for a repetition of the call.
+    ///
+    /// # Errors
+    /// As [`Error`] says; nothing has been changed then, except that after
+    /// [`Error::JournalUnavailable`] it may have been.
+    pub async fn submit(
+        &self,
+        call: &Call,
+        change: Change,
+        answer: Vec<u8>,
+    ) -> Result<Committed, Error> {
+        let caller = call.permit.agency().kind;
+        let mut entry = Self::draft(EntryKind::Change, call);
+        entry.classes = change.classes;
+        let deliveries = change
+            .writes
+            .iter()
+            .flat_map(|(record, _)| {
+                let key = record.key();
+                let subject = record.index().subject;
+                recipients(record)
+                    .iter()
+                    .filter(|to| **to != caller)
+                    .map(move |to| Delivery { to: *to, subject, record: key.clone() })
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        entry.subjects = change.subjects;
+        let writes = change.writes.into_iter().map(|(record, expect)| Write { record, expect });
+        let commit = Commit {
+            request: call.store_request(),
+            writes: writes.collect(),
+            unchanged: change.unchanged,
+            entry,
+            deliveries,
+            answer,
+        };
+        Ok(self.store.commit(commit).await?)
+    }
+}
+
+/// The ministries that a record goes to when another agency has written it: its owner, and for
+/// a clearance also Kemnaker, which decides on placement by it.
+const fn recipients(record: &Record) -> &'static [AgencyKind] {
+    match record {
+        Record::Worker(_) | Record::FamilyMember(_) => &[AgencyKind::Kemnaker],
+        Record::Clearance(_) => &[AgencyKind::Kemenkes, AgencyKind::Kemnaker],
+        Record::Facility(_) | Record::Person(_) | Record::Agency(_) => &[],
+    }
+}

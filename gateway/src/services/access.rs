@@ -1,0 +1,56 @@
+//! AccessService: what an agency may know about itself.
+
+use std::sync::Arc;
+
+use desmigratif_core::region::RegionCode;
+use desmigratif_proto::METHODS;
+use desmigratif_proto::access::v1::access_service_server::AccessService;
+use desmigratif_proto::access::v1::{Limits, PurposeGrant, WhoAmIRequest, WhoAmIResponse};
+use tonic::{Request, Response, Status};
+
+use super::flow::permit;
+use super::wire;
+use crate::access::{PeerIdentity, Policy};
+use crate::exchange::Exchange;
+
+/// The service.
+pub(super) struct Standing {
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) limits: Limits,
+}
+
+#[tonic::async_trait]
+impl AccessService for Standing {
+    async fn who_am_i(
+        &self,
+        request: Request<WhoAmIRequest>,
+    ) -> Result<Response<WhoAmIResponse>, Status> {
+        let permit = permit(&request)?;
+        let agency = permit.agency();
+        let certificate = request.extensions().get::<PeerIdentity>();
+        let grants = agency.purposes.iter().filter_map(|purpose| {
+            let grant = Policy.grant(agency.kind, *purpose)?;
+            let methods = METHODS.iter().filter(|method| grant.covers(method));
+            Some(PurposeGrant {
+                purpose: wire::purpose(*purpose).into(),
+                metadata_value: purpose.as_str().to_owned(),
+                data_classes: wire::class_set(grant.classes).iter().map(Into::into).collect(),
+                methods: methods.map(|it| it.path.trim_start_matches('/').to_owned()).collect(),
+            })
+        });
+        Ok(Response::new(WhoAmIResponse {
+            agency_id: agency.id.to_string(),
+            kind: wire::agency_kind(agency.kind).into(),
+            name: agency.name.clone(),
+            region_code: agency.region.as_ref().map(RegionCode::to_string).unwrap_or_default(),
+            facility_id: agency.facility.clone().unwrap_or_default(),
+            purposes: grants.collect(),
+            certificate_sha256: certificate
+                .map(|it| hex::encode(it.fingerprint_sha256))
+                .unwrap_or_default(),
+            certificate_expires_at: certificate.map(|it| wire::timestamp(it.not_after)),
+            limits: Some(self.limits),
+            server_time: Some(wire::timestamp(self.exchange.clock.now())),
+        }))
+    }
+}

@@ -1,0 +1,267 @@
+//! The two ways of a call that touches personal data, and the one of a call that does not.
+//!
+//! Invariants:
+//! - a change is acknowledged only after its commit is durable, and repeats its answer;
+//! - a disclosure leaves only minimised, and only after its entry is durable;
+//! - an invalid request reaches no use case.
+
+use std::sync::Arc;
+
+use desmigratif_core::journal;
+use desmigratif_proto::{Minimise, Validate};
+use prost::Message;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use uuid::Uuid;
+
+use super::failure::Failure;
+use super::reading::Reading;
+use super::wire;
+use crate::access::{Admission, Permit};
+use crate::exchange::{Call, Change, Disclosed, Disclosure, Error, Exchange};
+
+/// How often a change is decided anew when another commit came between reading and writing.
+const DECISIONS: u32 = 4;
+
+/// A request that can be turned into a domain value.
+pub(super) trait Read: Message + Validate {
+    /// The domain value.
+    type Input: Send + Sync;
+
+    /// Converts the request, adding every rule of the domain that it breaks to `reading`.
+    /// `None` only when a rule is broken.
+    fn read(&self, reading: &mut Reading, exchange: &Exchange) -> Option<Self::Input>;
+}
+
+/// A request that changes records.
+pub(super) trait ChangeRequest: Read {
+    /// Its response. The kept answer of a repetition is this message without its receipt.
+    type Response: Message + Default + Minimise + Receipted;
+
+    /// The caller's id for the request, as it was sent.
+    fn request_id(&self) -> &str;
+
+    /// Decides what to change and what to answer.
+    fn decide(
+        exchange: &Exchange,
+        call: &Call,
+        input: Self::Input,
+    ) -> impl Future<Output = Result<(Change, Self::Response), Error>> + Send;
+}
+
+/// A request that discloses personal data.
+pub(super) trait DisclosureRequest: Read {
+    /// Its response.
+    type Response: Message + Minimise + Receipted;
+
+    /// Reads the answer.
+    fn answer(
+        exchange: &Exchange,
+        call: &Call,
+        input: Self::Input,
+    ) -> impl Future<Output = Result<Disclosed<Self::Response>, Error>> + Send;
+}
+
+/// A response with a receipt.
+pub(super) trait Receipted {
+    /// Where the receipt goes.
+    fn receipt_mut(&mut self) -> &mut Option<desmigratif_proto::common::v1::Receipt>;
+
+    /// Where warnings go, for a response that has them.
+    fn warnings_mut(&mut self) -> Option<&mut Vec<desmigratif_proto::common::v1::Warning>> {
+        None
+    }
+}
+
+/// Implements [`Receipted`] for responses; those after `warned:` have warnings too.
+macro_rules! receipted {
+    ($($response:ty),* $(; warned: $($warned:ty),*)?) => {
+        $(impl $crate::services::flow::Receipted for $response {
+            fn receipt_mut(&mut self) -> &mut Option<desmigratif_proto::common::v1::Receipt> {
+                &mut self.receipt
+            }
+        })*
+        $($(impl $crate::services::flow::Receipted for $warned {
+            fn receipt_mut(&mut self) -> &mut Option<desmigratif_proto::common::v1::Receipt> {
+                &mut self.receipt
+            }
+            fn warnings_mut(
+                &mut self,
+            ) -> Option<&mut Vec<desmigratif_proto::common::v1::Warning>> {
+                Some(&mut self.warnings)
+            }
+        })*)?
+    };
+}
+pub(super) use receipted;
+
+/// Takes the permit that the edge put beside a request. The edge answers before a handler when
+/// there is none, so its absence is a defect of the wiring.
+pub(super) fn permit<M>(request: &Request<M>) -> Result<Permit, Failure> {
+    match request.extensions().get::<Admission>() {
+        Some(Admission::Contract(permit)) => Ok(permit.clone()),
+        Some(Admission::Standard) | None => {
+            Err(Error::Internal("a call reached its handler without a permit".into()).into())
+        }
+    }
+}
+
+/// A unary call that changes records.
+pub(super) async fn change<Q: ChangeRequest>(
+    exchange: &Exchange,
+    request: Request<Q>,
+) -> Result<Response<Q::Response>, Status> {
+    let permit = permit(&request)?;
+    Ok(Response::new(change_one(exchange, &permit, &request.into_inner()).await?))
+}
+
+/// One change, from its own call or from a stream.
+pub(super) async fn change_one<Q: ChangeRequest>(
+    exchange: &Exchange,
+    permit: &Permit,
+    request: &Q,
+) -> Result<Q::Response, Failure> {
+    let mut reading = Reading::of(request);
+    let Some(input) = request.read(&mut reading, exchange) else {
+        return Err(reading.into_failure());
+    };
+    let (Ok(id), true) = (Uuid::parse_str(request.request_id()), reading.is_valid()) else {
+        return Err(reading.into_failure());
+    };
+    let call = call(exchange, permit, Some(id), request);
+    let mut input = Some(input);
+    let mut committed = exchange.answered(&call).await?;
+    let mut decisions = 0;
+    while committed.is_none() {
+        decisions += 1;
+        // Reading again is cheaper than asking every input to be cloneable, and rare.
+        let input = match input.take() {
+            Some(input) => input,
+            None => request
+                .read(&mut Reading::of(request), exchange)
+                .ok_or_else(|| Error::Internal("a valid request became invalid".into()))?,
+        };
+        let (change, mut answer) = Q::decide(exchange, &call, input).await?;
+        if let Some(warnings) = answer.warnings_mut() {
+            *warnings = reading.warnings().to_vec();
+        }
+        match exchange.submit(&call, change, answer.encode_to_vec()).await {
+            // Someone else's commit came between: decide by what is there now.
+            Err(Error::EtagMismatch) if decisions < DECISIONS => {}
+            outcome => committed = Some(outcome?),
+        }
+    }
+    let Some(committed) = committed else {
+        return Err(Error::Internal("a change ended without a commit".into()).into());
+    };
+    let mut answer = Q::Response::decode(committed.answer.as_slice())
+        .map_err(|_| Error::Internal("a kept answer is no message of its type".into()))?;
+    answer.minimise(wire::class_set(permit.classes()));
+    *answer.receipt_mut() = Some(wire::receipt(&committed.receipt));
+    Ok(answer)
+}
+
+/// The answers of a stream.
+pub(super) type Items<A> = ReceiverStream<Result<A, Status>>;
+
+/// Answers that may wait for a slow reader before the stream reads no further.
+const WAITING_ANSWERS: usize = 32;
+
+/// An item of a stream of changes.
+pub(super) trait StreamItem: Send + 'static {
+    /// The request that it holds.
+    type Request: ChangeRequest + Send + 'static;
+    /// Its answer.
+    type Answer: Send + 'static;
+
+    /// The request; the default when the item is empty, which its own rules then refuse.
+    fn into_request(self) -> Self::Request;
+
+    /// The answer to the item with a request id.
+    fn answer(
+        request_id: String,
+        outcome: Result<<Self::Request as ChangeRequest>::Response, Failure>,
+    ) -> Self::Answer;
+}
+
+/// A bidirectional call of many changes: each item is answered in the order sent, and one that
+/// fails does not end the stream. What the caller has sent before it went away is still done.
+pub(super) fn change_stream<I: StreamItem>(
+    exchange: &Arc<Exchange>,
+    request: Request<Streaming<I>>,
+) -> Result<Response<Items<I::Answer>>, Status> {
+    let permit = permit(&request)?;
+    let exchange = exchange.clone();
+    let mut items = request.into_inner();
+    let (answers, stream) = tokio::sync::mpsc::channel(WAITING_ANSWERS);
+    let work = async move {
+        loop {
+            let answer = match items.message().await {
+                Ok(None) => return,
+                Err(status) => Err(status),
+                Ok(Some(item)) => {
+                    let request = item.into_request();
+                    let outcome = change_one(&exchange, &permit, &request).await;
+                    Ok(I::answer(request.request_id().to_owned(), outcome))
+                }
+            };
+            let ended = answer.is_err();
+            if answers.send(answer).await.is_err() || ended {
+                return;
+            }
+        }
+    };
+    tokio::spawn(tracing::Instrument::in_current_span(work));
+    Ok(Response::new(ReceiverStream::new(stream)))
+}
+
+/// A unary call that discloses personal data.
+pub(super) async fn disclose<Q: DisclosureRequest>(
+    exchange: &Exchange,
+    request: Request<Q>,
+) -> Result<Response<Q::Response>, Status> {
+    let permit = permit(&request)?;
+    Ok(Response::new(disclose_one(exchange, &permit, &request.into_inner()).await?))
+}
+
+async fn disclose_one<Q: DisclosureRequest>(
+    exchange: &Exchange,
+    permit: &Permit,
+    request: &Q,
+) -> Result<Q::Response, Failure> {
+    let input = read(exchange, request)?;
+    let call = call(exchange, permit, None, request);
+    let Disclosed { value: mut answer, subjects } = Q::answer(exchange, &call, input).await?;
+    answer.minimise(wire::class_set(permit.classes()));
+    let classes = wire::classes(answer.classes_present());
+    let receipt = exchange.disclose(&call, Disclosure { subjects, classes }).await?;
+    *answer.receipt_mut() = Some(wire::receipt(&receipt));
+    Ok(answer)
+}
+
+/// Converts a request, or lists every rule that it breaks.
+pub(super) fn read<Q: Read>(exchange: &Exchange, request: &Q) -> Result<Q::Input, Failure> {
+    let mut reading = Reading::of(request);
+    match request.read(&mut reading, exchange) {
+        Some(input) if reading.is_valid() => Ok(input),
+        _ => Err(reading.into_failure()),
+    }
+}
+
+fn call(
+    exchange: &Exchange,
+    permit: &Permit,
+    request_id: Option<Uuid>,
+    body: &impl Message,
+) -> Call {
+    Call {
+        permit: permit.clone(),
+        request_id,
+        digest: digest(exchange, permit, body),
+        trace_id: crate::telemetry::trace_id().map_or([0; 16], |id| id.to_bytes()),
+    }
+}
+
+fn digest(exchange: &Exchange, permit: &Permit, body: &impl Message) -> journal::Hash {
+    exchange.subject_key.digest(permit.method().path, &body.encode_to_vec())
+}

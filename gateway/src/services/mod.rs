@@ -1,0 +1,51 @@
+//! The services of the contract: wire message -> domain value -> one use case -> wire message.
+//!
+//! Every method that touches personal data goes through [`flow`], so that validation, journal,
+//! minimising and receipt cannot be left out; a method here is its request's conversion
+//! (`read`) and its use case. Conversions stand beside the service that uses them.
+
+mod access;
+mod clearance;
+mod facility;
+mod failure;
+mod flow;
+mod identity;
+mod page;
+mod reading;
+mod village;
+mod wire;
+mod worker;
+
+use std::sync::Arc;
+
+use desmigratif_proto::access::v1::Limits;
+use desmigratif_proto::access::v1::access_service_server::AccessServiceServer;
+use desmigratif_proto::health::v1::facility_service_server::FacilityServiceServer;
+use desmigratif_proto::health::v1::medical_clearance_service_server::MedicalClearanceServiceServer;
+use desmigratif_proto::identity::v1::identity_service_server::IdentityServiceServer;
+use desmigratif_proto::village::v1::village_service_server::VillageServiceServer;
+use desmigratif_proto::worker::v1::worker_service_server::WorkerServiceServer;
+use tonic::service::{Routes, RoutesBuilder};
+
+use crate::exchange::Exchange;
+
+pub use failure::Failure;
+
+/// All services of the contract over one exchange. `message_bytes` is the largest request
+/// message; the edge has refused larger ones before, this is the codec's own bound.
+#[must_use]
+pub fn routes(exchange: &Arc<Exchange>, limits: Limits, message_bytes: usize) -> RoutesBuilder {
+    let mut routes = Routes::builder();
+    macro_rules! serve {
+        ($server:ident, $service:expr) => {
+            routes.add_service($server::new($service).max_decoding_message_size(message_bytes))
+        };
+    }
+    serve!(VillageServiceServer, village::Villages(exchange.clone()));
+    serve!(IdentityServiceServer, identity::Identities(exchange.clone()));
+    serve!(WorkerServiceServer, worker::Workers(exchange.clone()));
+    serve!(MedicalClearanceServiceServer, clearance::Clearances(exchange.clone()));
+    serve!(FacilityServiceServer, facility::Facilities(exchange.clone()));
+    serve!(AccessServiceServer, access::Standing { exchange: exchange.clone(), limits });
+    routes
+}

@@ -1,0 +1,273 @@
+//! Conversions that several services share: wire value <-> domain value.
+
+use desmigratif_core::access::{AgencyKind, Classes, Purpose};
+use desmigratif_core::birth::{self, BirthDate, Precision};
+use desmigratif_core::geo::Coordinate;
+use desmigratif_core::identity::Sex;
+use desmigratif_core::journal;
+use desmigratif_core::name::PersonName;
+use desmigratif_core::nik::{KkNumber, Nik};
+use desmigratif_core::region::{RegionCode, Resolution, VillageCode};
+use desmigratif_core::text::{Rule, Text};
+use desmigratif_proto::common::v1 as common;
+use desmigratif_proto::{ClassSet, Path};
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::reading::Reading;
+use crate::exchange::Exchange;
+
+/// A worker's least age, by which the century of a NIK's year is guessed for a remark.
+const LEAST_AGE: i16 = 18;
+
+/// A time, for the wire.
+pub(super) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
+}
+
+/// A receipt, for the wire.
+pub(super) fn receipt(receipt: &journal::Receipt) -> common::Receipt {
+    common::Receipt {
+        entry_index: receipt.index,
+        leaf_hash: receipt.leaf_hash.to_vec(),
+        committed_at: Some(timestamp(receipt.at)),
+    }
+}
+
+/// A position, for the wire.
+pub(super) const fn lat_lng(at: Coordinate) -> common::LatLng {
+    common::LatLng { latitude: at.latitude(), longitude: at.longitude() }
+}
+
+/// A day, for the wire; empty for none.
+pub(super) fn day(day: Option<Date>) -> String {
+    day.map_or_else(String::new, |day| day.to_string())
+}
+
+/// An agency kind, for the wire.
+pub(super) const fn agency_kind(kind: AgencyKind) -> common::AgencyKind {
+    match kind {
+        AgencyKind::Kemnaker => common::AgencyKind::Kemnaker,
+        AgencyKind::Kemendagri => common::AgencyKind::Kemendagri,
+        AgencyKind::Kemenkes => common::AgencyKind::Kemenkes,
+        AgencyKind::Kemendes => common::AgencyKind::Kemendes,
+        AgencyKind::OtherAgency => common::AgencyKind::OtherAgency,
+        AgencyKind::Clinic => common::AgencyKind::Clinic,
+        AgencyKind::RegionalOffice => common::AgencyKind::RegionalOffice,
+        AgencyKind::PresidentOffice => common::AgencyKind::PresidentOffice,
+    }
+}
+
+/// A purpose, for the wire.
+pub(super) const fn purpose(purpose: Purpose) -> common::Purpose {
+    match purpose {
+        Purpose::PlacementScreening => common::Purpose::PlacementScreening,
+        Purpose::ClearanceSubmission => common::Purpose::ClearanceSubmission,
+        Purpose::IdentityCheck => common::Purpose::IdentityCheck,
+        Purpose::ProgrammePlanning => common::Purpose::ProgrammePlanning,
+        Purpose::SocialProtection => common::Purpose::SocialProtection,
+        Purpose::Oversight => common::Purpose::Oversight,
+        Purpose::DataSubjectRequest => common::Purpose::DataSubjectRequest,
+        Purpose::Operations => common::Purpose::Operations,
+    }
+}
+
+/// A set of classes as the contract has it.
+pub(super) const fn class_set(classes: Classes) -> ClassSet {
+    ClassSet::from_bits(classes.bits())
+}
+
+/// A set of classes as the core has it.
+pub(super) fn classes(set: ClassSet) -> Classes {
+    Classes::from_bits(set.bits()).expect("contract and core have the same classes, says a test")
+}
+
+/// A sex, for the wire.
+pub(super) const fn sex(sex: Sex) -> common::Sex {
+    match sex {
+        Sex::Male => common::Sex::Male,
+        Sex::Female => common::Sex::Female,
+    }
+}
+
+/// A sex from the wire; `None` when it is not stated.
+pub(super) const fn read_sex(sex: common::Sex) -> Option<Sex> {
+    match sex {
+        common::Sex::Unspecified => None,
+        common::Sex::Male => Some(Sex::Male),
+        common::Sex::Female => Some(Sex::Female),
+    }
+}
+
+/// A birth date, for the wire.
+pub(super) fn birth_date(birth: BirthDate) -> common::BirthDate {
+    let precision = match birth.precision() {
+        Precision::Day => common::DatePrecision::Day,
+        Precision::Month => common::DatePrecision::Month,
+        Precision::Year => common::DatePrecision::Year,
+    };
+    common::BirthDate { date: birth.expose().to_string(), precision: precision.into() }
+}
+
+/// A birth date from the wire, with a warning when it looks like a register's placeholder.
+pub(super) fn read_birth_date(
+    reading: &mut Reading,
+    at: Path<'_>,
+    birth: &common::BirthDate,
+    today: Date,
+) -> Option<BirthDate> {
+    let precision = match birth.precision() {
+        common::DatePrecision::Unspecified | common::DatePrecision::Day => Precision::Day,
+        common::DatePrecision::Month => Precision::Month,
+        common::DatePrecision::Year => Precision::Year,
+    };
+    let read = reading.take(at.field("date"), BirthDate::parse(&birth.date, precision, today))?;
+    if read.looks_like_placeholder() {
+        let text = Text {
+            en: "looks like a register's placeholder; state the precision if only the year is known",
+            id: "tampak seperti isian pengganti; nyatakan ketelitian bila hanya tahun yang diketahui",
+        };
+        reading.warn(at.field("date"), "BIRTH_DATE_PLACEHOLDER", text);
+    }
+    Some(read)
+}
+
+/// A day that must not be later than today, from the wire.
+pub(super) fn read_past_day(
+    reading: &mut Reading,
+    at: Path<'_>,
+    text: &str,
+    today: Date,
+) -> Option<Date> {
+    reading.take(at, desmigratif_core::clearance::past_day(text, today))
+}
+
+/// Any day from the wire; the default when the field is empty.
+pub(super) fn read_day(
+    reading: &mut Reading,
+    at: Path<'_>,
+    text: &str,
+    default: Option<Date>,
+) -> Option<Option<Date>> {
+    if text.is_empty() {
+        return Some(default);
+    }
+    let read = birth::parse_date(text).ok_or(birth::Error::NotADate);
+    reading.take(at, read).map(Some)
+}
+
+/// A NIK from the wire, with a warning when the region in it is retired or unknown.
+pub(super) fn read_nik(
+    reading: &mut Reading,
+    at: Path<'_>,
+    text: &str,
+    exchange: &Exchange,
+) -> Option<Nik> {
+    let nik = reading.take(at, Nik::parse(text))?;
+    if let Some(remark) = nik.region_remark(|region| exchange.gazetteer.resolve_region(region)) {
+        let (code, text) = remark.code_and_text();
+        reading.warn(at, code, text);
+    }
+    Some(nik)
+}
+
+/// Warns where a NIK suggests another sex or birth date than stated: it may still be right.
+pub(super) fn compare_with_nik(
+    reading: &mut Reading,
+    at: Path<'_>,
+    nik: &Nik,
+    sex: Sex,
+    birth: BirthDate,
+    today: Date,
+) {
+    let hints = nik.hints(today, LEAST_AGE);
+    let same_birth = hints
+        .born
+        .is_some_and(|born| birth.precision() != Precision::Day || born == birth.expose());
+    if hints.female != (sex == Sex::Female) || !same_birth {
+        let text = Text {
+            en: "suggests another birth date or sex than stated; a NIK is never re-issued, so both may be right",
+            id: "menunjukkan tanggal lahir atau jenis kelamin lain; NIK tidak diterbitkan ulang, jadi keduanya mungkin benar",
+        };
+        reading.warn(at, "NIK_DIFFERS_FROM_DATA", text);
+    }
+}
+
+/// A KK number from the wire; empty for none.
+#[allow(clippy::option_option, reason = "the outer is whether reading can go on")]
+pub(super) fn read_kk(reading: &mut Reading, at: Path<'_>, text: &str) -> Option<Option<KkNumber>> {
+    reading.take_if_set(at, text, KkNumber::parse)
+}
+
+/// A name from the wire, with remarks as warnings.
+pub(super) fn read_name(reading: &mut Reading, at: Path<'_>, text: &str) -> Option<PersonName> {
+    let name = reading.take(at, PersonName::parse(text))?;
+    for remark in name.remarks() {
+        let (code, text) = remark.code_and_text();
+        reading.warn(at, code, text);
+    }
+    Some(name)
+}
+
+/// The code of a village in force from the wire. A retired code is refused with the advice to
+/// resolve it: below the regency nothing is guessed.
+pub(super) fn read_village(
+    reading: &mut Reading,
+    at: Path<'_>,
+    text: &str,
+    exchange: &Exchange,
+) -> Option<VillageCode> {
+    let code = reading.take(at, VillageCode::parse(text))?;
+    let rule = match exchange.gazetteer.resolve_village(code) {
+        Resolution::Current => return Some(code),
+        Resolution::Renumbered(_) | Resolution::WithinRegency(_) => Rule::new(
+            "VILLAGE_CODE_RETIRED",
+            "is retired; find today's code with SearchVillages in the regency that ResolveCode names",
+            "sudah tidak berlaku; cari kode sekarang dengan SearchVillages di kabupaten dari ResolveCode",
+        ),
+        Resolution::Unknown => Rule::new(
+            "VILLAGE_CODE_UNKNOWN",
+            "names no village in the decree in force (is it a BPS code?)",
+            "tidak ada dalam keputusan yang berlaku (apakah ini kode BPS?)",
+        ),
+    };
+    reading.broken(at, rule);
+    None
+}
+
+/// The code of a region from the wire; empty for none.
+#[allow(clippy::option_option, reason = "the outer is whether reading can go on")]
+pub(super) fn read_region(
+    reading: &mut Reading,
+    at: Path<'_>,
+    text: &str,
+) -> Option<Option<RegionCode>> {
+    reading.take_if_set(at, text, RegionCode::parse)
+}
+
+/// The version that an etag stands for; `None` for an empty one. An etag that this gateway never
+/// made matches no version.
+pub(super) fn read_etag(etag: &str) -> Option<u64> {
+    (!etag.is_empty()).then(|| etag.parse().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use desmigratif_core::access::DataClass;
+
+    use super::*;
+
+    #[test]
+    fn contract_and_core_have_the_same_classes() {
+        assert_eq!(classes(ClassSet::ALL), Classes::of(&DataClass::ALL));
+        assert_eq!(class_set(Classes::of(&DataClass::ALL)), ClassSet::ALL);
+        assert_eq!(class_set(Classes::of(&[DataClass::Family])).iter().count(), 1);
+    }
+
+    #[test]
+    fn an_etag_that_is_no_number_matches_no_version() {
+        assert_eq!(read_etag(""), None);
+        assert_eq!(read_etag("7"), Some(7));
+        assert_eq!(read_etag("x"), Some(0));
+    }
+}

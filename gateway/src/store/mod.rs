@@ -1,0 +1,6 @@
+//! The engines of the store port, one module each. Nothing above this module touches SQL.
+//!
+//! An engine is nothing but its implementation of [`desmigratif_core::ports::store::Store`]:
+//! what a caller may rely on is written there and tested by the port's conformance suite.
+
+pub mod sqlite;

@@ -1,0 +1,113 @@
+//! How values lie in columns. Reading is strict: what this store does not write is an error.
+
+use desmigratif_core::access::{Classes, Purpose};
+use desmigratif_core::agency::AgencyId;
+use desmigratif_core::journal::{Draft, Entry, EntryKind, Hash, Touched};
+use desmigratif_core::record::{Key, Kind, Stored};
+use desmigratif_core::subject::Subject;
+use jiff::Timestamp;
+use rusqlite::types::Type;
+use rusqlite::{Result, Row};
+
+/// The columns from which [`entry`] reads.
+pub(super) const ENTRY: &str = "idx, at_us, kind, agency, purpose, method, request_digest, \
+                                subjects, classes, trace_id, touched";
+
+/// Length of a subject in its blob.
+const SUBJECT_LEN: usize = 32;
+
+/// A record, from the columns `body, version, as_of`.
+pub(super) fn stored(row: &Row<'_>) -> Result<Stored> {
+    let body = row.get_ref(0)?.as_blob().map_err(|_| unreadable(0))?;
+    let record = serde_json::from_slice(body).map_err(|_| unreadable(0))?;
+    Ok(Stored { record, version: count(row, 1)?, as_of: time(row, 2)? })
+}
+
+/// A line of the journal, from the columns [`ENTRY`].
+pub(super) fn entry(row: &Row<'_>) -> Result<Entry> {
+    let purpose = match row.get_ref(4)?.as_str_or_null().map_err(|_| unreadable(4))? {
+        None => None,
+        Some(text) => Some(Purpose::parse(text).ok_or_else(|| unreadable(4))?),
+    };
+    Ok(Entry {
+        index: count(row, 0)?,
+        at: time(row, 1)?,
+        draft: Draft {
+            kind: named(row, 2, EntryKind::parse)?,
+            agency: named(row, 3, |text| AgencyId::parse(text).ok())?,
+            purpose,
+            method: row.get(5)?,
+            request_digest: row.get(6)?,
+            subjects: subjects(row, 7)?,
+            classes: Classes::from_bits(row.get(8)?).ok_or_else(|| unreadable(8))?,
+            trace_id: row.get(9)?,
+        },
+        touched: touched_of_json(row, 10)?,
+    })
+}
+
+/// A count, an index or a version.
+pub(super) fn count(row: &Row<'_>, column: usize) -> Result<u64> {
+    u64::try_from(row.get::<_, i64>(column)?).map_err(|_| unreadable(column))
+}
+
+/// A time, in microseconds since 1970.
+pub(super) fn time(row: &Row<'_>, column: usize) -> Result<Timestamp> {
+    Timestamp::from_microsecond(row.get(column)?).map_err(|_| unreadable(column))
+}
+
+/// A value of a closed set, by its name.
+pub(super) fn named<T>(
+    row: &Row<'_>,
+    column: usize,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<T> {
+    let text = row.get_ref(column)?.as_str().map_err(|_| unreadable(column))?;
+    parse(text).ok_or_else(|| unreadable(column))
+}
+
+/// Subjects as one blob, one after the other.
+pub(super) fn subjects_to_blob(subjects: &[Subject]) -> Vec<u8> {
+    subjects.iter().flat_map(|subject| *subject.as_bytes()).collect()
+}
+
+fn subjects(row: &Row<'_>, column: usize) -> Result<Vec<Subject>> {
+    let blob = row.get_ref(column)?.as_blob().map_err(|_| unreadable(column))?;
+    // A last chunk that is too short is no subject.
+    blob.chunks(SUBJECT_LEN)
+        .map(|bytes| Subject::from_bytes(bytes).map_err(|_| unreadable(column)))
+        .collect()
+}
+
+/// Touched records as JSON: kind, id, version and commitment of each.
+pub(super) fn touched_to_json(touched: &[Touched]) -> String {
+    let rows: Vec<_> = touched
+        .iter()
+        .map(|t| (t.key.kind.as_str(), &t.key.id, t.version, hex::encode(t.commitment)))
+        .collect();
+    serde_json::to_string(&rows).expect("strings and numbers are JSON")
+}
+
+fn touched_of_json(row: &Row<'_>, column: usize) -> Result<Vec<Touched>> {
+    let text = row.get_ref(column)?.as_str().map_err(|_| unreadable(column))?;
+    let rows: Vec<(String, String, u64, String)> =
+        serde_json::from_str(text).map_err(|_| unreadable(column))?;
+    rows.into_iter()
+        .map(|(kind, id, version, commitment)| {
+            let kind = Kind::parse(&kind)?;
+            let mut hash: Hash = [0; 32];
+            hex::decode_to_slice(commitment, &mut hash).ok()?;
+            Some(Touched { key: Key { kind, id }, version, commitment: hash })
+        })
+        .collect::<Option<_>>()
+        .ok_or_else(|| unreadable(column))
+}
+
+/// A column holds what this store does not write.
+fn unreadable(column: usize) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(
+        column,
+        Type::Blob,
+        "not what this store writes".into(),
+    )
+}

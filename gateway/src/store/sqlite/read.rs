@@ -1,0 +1,128 @@
+//! What is read, each in one statement and so from one state of the store.
+
+use desmigratif_core::access::AgencyKind;
+use desmigratif_core::journal::Entry;
+use desmigratif_core::ports::store::{Order, Query, Tally};
+use desmigratif_core::record::{Key, Kind, Stored};
+use rusqlite::{Connection, OptionalExtension, Result, ToSql, params, params_from_iter};
+
+use super::columns;
+
+pub(super) fn get(conn: &Connection, key: &Key) -> Result<Option<Stored>> {
+    conn.prepare_cached("SELECT body, version, as_of FROM record WHERE kind = ?1 AND id = ?2")?
+        .query_row(params![key.kind.as_str(), key.id], columns::stored)
+        .optional()
+}
+
+pub(super) fn get_by_alias(conn: &Connection, kind: Kind, alias: &str) -> Result<Option<Stored>> {
+    conn.prepare_cached("SELECT body, version, as_of FROM record WHERE kind = ?1 AND alias = ?2")?
+        .query_row(params![kind.as_str(), alias], columns::stored)
+        .optional()
+}
+
+/// The statement is put together from fixed parts only; it names its index, since SQLite has
+/// no statistics to choose by. The inner statement finds rows in that index; only those that
+/// are wanted are then read whole.
+pub(super) fn list(conn: &Connection, query: &Query) -> Result<Vec<Stored>> {
+    let mut filter = String::new();
+    let kind = query.kind.as_str();
+    let subject = query.subject.as_ref().map(|subject| subject.as_bytes());
+    let mut values: Vec<&dyn ToSql> = vec![&kind];
+    let mut narrow = |part: &str, value| {
+        filter.push_str(part);
+        values.push(value);
+    };
+    if let Some(subject) = &subject {
+        narrow(" AND subject = ?", subject);
+    }
+    if let Some(parent) = &query.parent {
+        narrow(" AND parent = ?", parent);
+    }
+    if let Some(place) = &query.place {
+        // Codes are digits, and ':' follows '9'.
+        narrow(" AND place >= ?", place);
+        narrow(" AND place < ? || ':'", place);
+    }
+    if let Some(holder) = &query.holder {
+        narrow(" AND holder = ?", holder);
+    }
+    if let Some(state) = &query.state {
+        narrow(" AND state = ?", state);
+    }
+    let (after, direction) = match query.order {
+        Order::Ascending => (" AND id > ?", "ASC"),
+        Order::Descending => (" AND id < ?", "DESC"),
+    };
+    if let Some(id) = &query.after {
+        narrow(after, id);
+    }
+    values.push(&query.limit);
+    let index = index_for(query);
+    let sql = format!(
+        "SELECT body, version, as_of FROM record WHERE rowid IN (
+            SELECT rowid FROM record INDEXED BY {index}
+            WHERE kind = ?{filter} ORDER BY id {direction} LIMIT ?)
+         ORDER BY id {direction}"
+    );
+    conn.prepare_cached(&sql)?.query_map(params_from_iter(values), columns::stored)?.collect()
+}
+
+/// The index that leaves the fewest rows to look at: a person or a parent has few records, a
+/// region fewer than an agency or a state.
+const fn index_for(query: &Query) -> &'static str {
+    if query.subject.is_some() {
+        "record_subject"
+    } else if query.parent.is_some() {
+        "record_parent"
+    } else if query.place.is_some() {
+        "record_place"
+    } else if query.holder.is_some() {
+        "record_holder"
+    } else if query.state.is_some() {
+        "record_state"
+    } else {
+        "record_key"
+    }
+}
+
+pub(super) fn tally(conn: &Connection, kind: Kind, place: &str) -> Result<Vec<Tally>> {
+    conn.prepare_cached(
+        "SELECT state, count(*), max(as_of) FROM record INDEXED BY record_place
+         WHERE kind = ?1 AND place >= ?2 AND place < ?2 || ':' AND state IS NOT NULL
+         GROUP BY state ORDER BY state",
+    )?
+    .query_map(params![kind.as_str(), place], |row| {
+        Ok(Tally {
+            state: row.get(0)?,
+            count: columns::count(row, 1)?,
+            newest: columns::time(row, 2)?,
+        })
+    })?
+    .collect()
+}
+
+pub(super) fn journal_len(conn: &Connection) -> Result<u64> {
+    conn.prepare_cached("SELECT coalesce(max(idx) + 1, 0) FROM entry")?
+        .query_row([], |row| columns::count(row, 0))
+}
+
+pub(super) fn entries(conn: &Connection, from: u64, limit: u32) -> Result<Vec<Entry>> {
+    // No index reaches what SQLite cannot count to.
+    let from = i64::try_from(from).unwrap_or(i64::MAX);
+    let sql = format!("SELECT {} FROM entry WHERE idx >= ?1 ORDER BY idx LIMIT ?2", columns::ENTRY);
+    conn.prepare_cached(&sql)?.query_map(params![from, limit], columns::entry)?.collect()
+}
+
+pub(super) fn waiting_deliveries(conn: &Connection) -> Result<Vec<(AgencyKind, u64)>> {
+    let mut waiting = conn
+        .prepare_cached(
+            "SELECT to_ministry, count(*) FROM delivery WHERE state = 'waiting'
+             GROUP BY to_ministry",
+        )?
+        .query_map([], |row| {
+            Ok((columns::named(row, 0, AgencyKind::parse)?, columns::count(row, 1)?))
+        })?
+        .collect::<Result<Vec<_>>>()?;
+    waiting.sort_unstable();
+    Ok(waiting)
+}

@@ -1,0 +1,84 @@
+//! Checking the whole store: what the engine says of its file, and what the journal says of
+//! itself and of the records. Reads everything once; holds one entry at a time.
+
+use desmigratif_core::journal::{Hash, commitment};
+use desmigratif_core::ports::store::Error;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::columns;
+use super::fault::Failure;
+
+/// Checks everything and gives the number of entries, or what was found first.
+pub(super) fn verify(conn: &mut Connection) -> Result<u64, Failure> {
+    // One state for all that follows, whatever is committed meanwhile.
+    let tx = conn.transaction()?;
+    check_file(&tx)?;
+    let (entries, proven) = check_journal(&tx)?;
+    let records = tx.query_row("SELECT count(*) FROM record", [], |row| columns::count(row, 0))?;
+    if records != proven {
+        let what = format!("{proven} of {records} records stand as their last entry says");
+        return Err(corrupt(what));
+    }
+    Ok(entries)
+}
+
+fn check_file(tx: &Connection) -> Result<(), Failure> {
+    let verdict: String = tx.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if verdict != "ok" {
+        return Err(corrupt(verdict));
+    }
+    // Deliveries and kept answers refer to entries.
+    let stray: Option<String> =
+        tx.query_row("PRAGMA foreign_key_check", [], |row| row.get(0)).optional()?;
+    match stray {
+        Some(table) => Err(corrupt(format!("a {table} refers to no entry"))),
+        None => Ok(()),
+    }
+}
+
+/// Checks every entry; gives how many there are, and how many records stand as their last entry
+/// committed to them.
+fn check_journal(tx: &Connection) -> Result<(u64, u64), Failure> {
+    let (mut next, mut last, mut proven) = (0, Timestamp::MIN, 0);
+    let sql = format!("SELECT {}, salt, leaf_hash FROM entry ORDER BY idx", columns::ENTRY);
+    let mut statement = tx.prepare(&sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let entry = columns::entry(row)?;
+        let (salt, leaf_hash): ([u8; 16], Hash) = (row.get("salt")?, row.get("leaf_hash")?);
+        if entry.index != next {
+            return Err(corrupt(format!("entry {next} is missing")));
+        }
+        if entry.at < last {
+            return Err(corrupt(format!("entry {next} is earlier than the one before it")));
+        }
+        if entry.receipt().leaf_hash != leaf_hash {
+            return Err(corrupt(format!("entry {next} does not have its hash")));
+        }
+        for touched in &entry.touched {
+            let found = tx
+                .prepare_cached("SELECT version, body FROM record WHERE kind = ?1 AND id = ?2")?
+                .query_row(params![touched.key.kind.as_str(), touched.key.id], |row| {
+                    Ok((columns::count(row, 0)?, row.get::<_, Vec<u8>>(1)?))
+                })
+                .optional()?;
+            match found {
+                Some((version, _)) if version > touched.version => {}
+                Some((version, body))
+                    if version == touched.version
+                        && commitment(&salt, &body) == touched.commitment =>
+                {
+                    proven += 1;
+                }
+                _ => return Err(corrupt(format!("entry {next} wrote a record that is not so"))),
+            }
+        }
+        (next, last) = (next + 1, entry.at);
+    }
+    Ok((next, proven))
+}
+
+fn corrupt(what: String) -> Failure {
+    Error::Corrupt(what).into()
+}
