@@ -81,7 +81,7 @@ pub struct Candidate {
 /// Never: there are few enough days.
 #[must_use]
 pub fn candidate(n: u32) -> Candidate {
-    let female = n % 3 != 0;
+    let female = !n.is_multiple_of(3);
     let days = i64::from(n.wrapping_mul(2_654_435_761) % 7_000);
     let birth_date = date(1985, 1, 1).saturating_add(jiff::Span::new().days(days));
     let day = birth_date.day() + if female { 40 } else { 0 };
@@ -103,7 +103,6 @@ pub fn candidates() -> impl Iterator<Item = Candidate> {
 }
 
 /// The population register: every person, under a key for pseudonyms.
-#[must_use]
 pub fn register<'a>(
     gazetteer: &'a Gazetteer,
     key: &'a SubjectKey,
@@ -114,7 +113,6 @@ pub fn register<'a>(
 }
 
 /// The registered workers: in every stage, in real villages.
-#[must_use]
 pub fn workers<'a>(
     gazetteer: &'a Gazetteer,
     key: &'a SubjectKey,

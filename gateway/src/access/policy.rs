@@ -37,7 +37,7 @@ impl Grant {
         let named = |name: &&str| {
             method.path.strip_suffix(name).is_some_and(|package| package.ends_with('.'))
         };
-        self.methods.iter().any(|name| named(name))
+        self.methods.iter().any(named)
     }
 }
 

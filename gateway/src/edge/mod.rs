@@ -19,4 +19,4 @@ pub mod operators;
 pub mod tls;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

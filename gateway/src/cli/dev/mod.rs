@@ -81,7 +81,7 @@ fn prepare(args: &DevArgs) -> Result<Config, Failure> {
     let trust_domain = TrustDomain::parse(TRUST_DOMAIN)
         .map_err(|error| Failure::of("cannot name the trust domain", error))?;
     let now = desmigratif_core::ports::clock::SystemClock.now();
-    DevPki::ensure(&data.join("tls"), &trust_domain, &ids, now)
+    DevPki::ensure(data.join("tls"), &trust_domain, &ids, now)
         .map_err(|error| Failure::of("cannot make certificates", error))?;
     subject_key(&data.join("subject.key")).map_err(within)?;
     write(data, "agencies.toml", &Agencies { agency: registered })?;
