@@ -3,7 +3,7 @@
 
 use desmigratif_core::text::{Rule, Text};
 use desmigratif_proto::common::v1::Warning;
-use desmigratif_proto::{Path, Validate, Violations};
+use desmigratif_proto::{Path, Validate, Violation, Violations};
 
 use super::failure::Failure;
 
@@ -27,8 +27,7 @@ impl Reading {
         self.violations.is_empty()
     }
 
-    /// The value of a field, or `None` with the broken rule noted. A field that breaks a rule of
-    /// the contract already is not reported twice.
+    /// The value of a field, or `None` with the broken rule noted.
     pub(super) fn take<T, E: Into<Rule>>(
         &mut self,
         at: Path<'_>,
@@ -68,10 +67,14 @@ impl Reading {
         });
     }
 
-    /// Notes a broken rule.
+    /// Notes a broken rule of the domain. It takes the place of the contract's broken rule for
+    /// the same field, since it says more: "15 digits" rather than "must match the pattern". A
+    /// field that is missing stays missing.
     pub(super) fn broken(&mut self, at: Path<'_>, rule: Rule) {
         let field = at.to_string();
-        if !self.violations.iter().any(|violation| violation.field == field) {
+        let missing = |violation: &Violation| violation.field == field && violation.rule == "required";
+        if !self.violations.iter().any(missing) {
+            self.violations.retain(|violation| violation.field != field);
             self.violations.add(at, rule.reason, rule.text.en, rule.text.id);
         }
     }
@@ -94,5 +97,28 @@ impl Reading {
     /// The refusal of the request, for the rules that it breaks.
     pub(super) fn into_failure(self) -> Failure {
         Failure::Invalid(self.violations)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use desmigratif_core::nik::Nik;
+    use desmigratif_proto::worker::v1::LookupWorkerRequest;
+
+    use super::*;
+
+    fn violations(nik: &str) -> Vec<(String, &'static str)> {
+        let request = LookupWorkerRequest { nik: nik.into() };
+        let mut reading = Reading::of(&request);
+        reading.take(Path::ROOT.field("nik"), Nik::parse(nik));
+        let Failure::Invalid(violations) = reading.into_failure() else { panic!("invalid") };
+        violations.iter().map(|violation| (violation.field.clone(), violation.rule)).collect()
+    }
+
+    #[test]
+    fn the_domain_says_more_than_the_contract_and_neither_says_it_twice() {
+        assert_eq!(violations("321216450190001"), [("nik".into(), "NIK_FIFTEEN_DIGITS")]);
+        assert_eq!(violations(""), [("nik".into(), "required")]);
+        assert_eq!(violations("3212164501900001"), []);
     }
 }

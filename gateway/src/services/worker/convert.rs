@@ -99,8 +99,8 @@ fn read_birth(
     details: &WorkerDetails,
     exchange: &Exchange,
 ) -> Option<BirthDate> {
-    let birth = details.birth_date.clone().unwrap_or_default();
-    wire::read_birth_date(reading, at.field("birth_date"), &birth, exchange.clock.today())
+    let birth = details.birth_date.as_ref()?;
+    wire::read_birth_date(reading, at.field("birth_date"), birth, exchange.clock.today())
 }
 
 fn read_stated_sex(reading: &mut Reading, at: Path<'_>, details: &WorkerDetails) -> Option<Sex> {
