@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use desmigratif_core::access::AgencyKind;
 use desmigratif_core::region::{
-    Level, RETIRED_BY, Region, RegionCode, Resolution, Village, VillageCode, VillageKind,
+    Level, RETIRED_BY, Region, RegionCode, Resolution, TimeZone, Village, VillageCode, VillageKind,
 };
 use desmigratif_core::stage::Stage;
 use desmigratif_proto::Path;
@@ -368,5 +368,7 @@ fn to_wire(region: &Region<'_>) -> wire_v1::Region {
         name: region.name.to_owned(),
         level: level.into(),
         village_count: region.village_count,
+        capital: region.capital.unwrap_or_default().to_owned(),
+        time_zone: region.code.time_zone().map_or("", TimeZone::iana_name).to_owned(),
     }
 }

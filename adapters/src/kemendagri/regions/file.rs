@@ -1,7 +1,7 @@
 //! Reading and writing the compact file.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::{BufRead, BufReader, Read, Write as _};
 
 use desmigratif_core::geo::Coordinate;
 use desmigratif_core::region::{
@@ -89,6 +89,9 @@ pub(super) fn write(decree: &str, regions: &[NewRegion], villages: &[NewVillage]
         around[at] = region.location.map_or(base, fixed);
         let letter = ['P', 'R', 'D'][at];
         record(&mut text, letter, &digits[digits.len() - 2..], &region.name, region.location, base);
+        if let Some(capital) = &region.capital {
+            let _ = write!(text, "\t{capital}");
+        }
         text.push('\n');
         while let Some(village) = villages.next_if(|village| village.code.district() == region.code)
         {
@@ -133,15 +136,15 @@ pub(super) fn decree(bytes: &[u8]) -> Result<String, Error> {
 
 /// Reads a file.
 pub(super) fn read(bytes: &[u8]) -> Result<Gazetteer, Error> {
-    let mut lines = BufReader::new(GzDecoder::new(bytes)).lines();
-    let first = lines.next().ok_or(Error::Format)??;
-    let (decree, counts) = header(&first).ok_or(Error::Format)?;
+    let mut text = String::new();
+    GzDecoder::new(bytes).read_to_string(&mut text)?;
+    let mut lines = text.lines();
+    let (decree, counts) = lines.next().and_then(header).ok_or(Error::Format)?;
     let mut regions = Vec::with_capacity(counts.provinces + counts.regencies + counts.districts);
     let mut villages = Vec::with_capacity(counts.villages);
     let mut nest = Nest::default();
     for (line, number) in lines.zip(2..) {
-        let line = line?;
-        let row = Row::parse(&line).ok_or(Error::Line(number))?;
+        let row = Row::parse(line).ok_or(Error::Line(number))?;
         nest.place(&row, &mut regions, &mut villages).ok_or(Error::Line(number))?;
     }
     if Counts::of(&regions, &villages) != counts {
@@ -170,7 +173,8 @@ struct Row<'a> {
     digits: &'a str,
     name: &'a str,
     offset: Option<Fixed>,
-    postal_code: u32,
+    /// A region's capital or a village's postal code.
+    last: Option<&'a str>,
 }
 
 impl<'a> Row<'a> {
@@ -183,8 +187,8 @@ impl<'a> Row<'a> {
             ("", "") => None,
             (latitude, longitude) => Some((latitude.parse().ok()?, longitude.parse().ok()?)),
         };
-        let postal_code = parts.next().map_or(Some(0), |text| text.parse().ok())?;
-        Some(Self { level, digits, name, offset, postal_code })
+        let last = parts.next();
+        parts.next().is_none().then_some(Self { level, digits, name, offset, last })
     }
 }
 
@@ -224,10 +228,11 @@ impl Nest {
             if code.level() as usize != row.level {
                 return None;
             }
-            regions.push(NewRegion { code, name, location });
+            regions.push(NewRegion { code, name, capital: row.last.map(str::to_owned), location });
         } else {
             let code = VillageCode::parse(&self.digits).ok()?;
-            villages.push(NewVillage { code, name, location, postal_code: row.postal_code });
+            let postal_code = row.last.map_or(Some(0), |text| text.parse().ok())?;
+            villages.push(NewVillage { code, name, location, postal_code });
         }
         Some(())
     }
@@ -241,6 +246,7 @@ mod tests {
         let region = |code: &str, at: Option<(f64, f64)>| NewRegion {
             code: RegionCode::parse(code).unwrap(),
             name: format!("Wilayah {code}"),
+            capital: (code.len() == 5).then(|| format!("Kota {code}")),
             location: at.map(|(lat, lon)| Coordinate::new(lat, lon).unwrap()),
         };
         let village = |code: &str, at: Option<(f64, f64)>| NewVillage {
@@ -274,7 +280,9 @@ mod tests {
             assert_eq!(read.postal_code, village.postal_code);
         }
         for region in regions {
-            assert_eq!(gazetteer.region(region.code).unwrap().location, region.location);
+            let read = gazetteer.region(region.code).unwrap();
+            assert_eq!((read.name, read.location), (&*region.name, region.location));
+            assert_eq!(read.capital, region.capital.as_deref());
         }
     }
 
@@ -290,6 +298,15 @@ mod tests {
         let head = format!("{FORMAT}\tx\t1\t0\t0\t0\n");
         assert!(matches!(read(&gzip(&format!("{head}Q32\tx\t\t\n"))), Err(Error::Line(2))));
         assert!(matches!(read(&gzip(&format!("{head}R12\tx\t\t\n"))), Err(Error::Line(2))));
+        for line in ["P32\tx\t1\t", "P32\tx", "P32\tx\t\t\tx\tx", "P32\tx\t900000\t1000000"] {
+            assert!(
+                matches!(read(&gzip(&format!("{head}{line}\n"))), Err(Error::Line(2))),
+                "{line}"
+            );
+        }
+        let whole = gzip(&format!("{head}P32\tx\t\t\n"));
+        assert!(read(&whole).is_ok());
+        assert!(matches!(read(&whole[..whole.len() - 4]), Err(Error::Io(_))));
         assert!(matches!(read(&gzip(&head)), Err(Error::Counts)));
         let orphan = format!("{FORMAT}\tx\t0\t1\t0\t0\nP32\tx\t\t\n");
         assert!(matches!(read(&gzip(&orphan)), Err(Error::Counts)));

@@ -80,6 +80,8 @@ impl fmt::Display for Report {
 struct RegionLine {
     id: String,
     name: String,
+    /// The file for districts has no such column.
+    capital: Option<String>,
     latitude: Option<f64>,
     longitude: Option<f64>,
 }
@@ -118,7 +120,8 @@ fn import_decree(
                 .map_err(|_| Error::Code(path.clone(), line.id.clone()))?;
             let location =
                 position(&line.id, &line.name, line.latitude, line.longitude, &mut misplaced);
-            regions.push(NewRegion { code, name: line.name.trim().to_owned(), location });
+            let capital = line.capital.map(|it| it.trim().to_owned()).filter(|it| !it.is_empty());
+            regions.push(NewRegion { code, name: line.name.trim().to_owned(), capital, location });
         }
     }
     let mut villages = Vec::with_capacity(expected.villages);
@@ -207,7 +210,7 @@ mod tests {
             ("provinces.csv.gz", "id,name,latitude,longitude\n32,Jawa Barat,-6.9,107.6\n"),
             (
                 "regencies.csv.gz",
-                "id,name,latitude,longitude\n3212,Kabupaten Indramayu,-6.3,23.53\n",
+                "id,name,capital,latitude,longitude\n3212,Kabupaten Indramayu,Indramayu,-6.3,23.53\n",
             ),
             ("districts.csv.gz", "id,name,latitude,longitude\n321216,Sindang,-6.4,108.3\n"),
             ("villages/villages_32.csv.gz", villages),
@@ -229,6 +232,9 @@ mod tests {
         let gazetteer = file::read(&bytes).unwrap();
         let village = VillageCode::parse("3212162005").unwrap();
         assert_eq!(gazetteer.village(village).unwrap().name, "Terusan, Baru");
+        let regency = gazetteer.region(village.district().parent().unwrap()).unwrap();
+        assert_eq!((regency.capital, regency.location), (Some("Indramayu"), None));
+        assert_eq!(import_decree(folder.path(), ("Keputusan", COUNTS)).unwrap().0, bytes);
     }
 
     #[test]

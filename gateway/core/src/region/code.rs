@@ -10,12 +10,21 @@ use crate::text::Rule;
 /// Why a text is no code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Neither plain digits nor digits with dots between the parts.
+    /// Neither plain digits, nor digits with dots between the parts; or too many or too few.
     #[error("not a code")]
     Shape,
-    /// A part is 00, the regency is 70, or a village's part begins with another digit than 1 to 3.
-    #[error("a part out of its range")]
-    Range,
+    /// The province's part is below 11.
+    #[error("no province")]
+    Province,
+    /// The regency's part is 00 or 70.
+    #[error("no kabupaten or kota")]
+    Regency,
+    /// The district's part is 00.
+    #[error("no kecamatan")]
+    District,
+    /// The village's part begins with another digit than 1 to 3.
+    #[error("no desa, desa adat or kelurahan")]
+    Village,
 }
 
 impl From<Error> for Rule {
@@ -26,10 +35,25 @@ impl From<Error> for Rule {
                 "must be a Kemendagri code, with dots (32.12.16.2004) or without",
                 "harus kode Kemendagri, dengan titik (32.12.16.2004) atau tanpa titik",
             ),
-            Error::Range => Self::new(
-                "REGION_CODE_RANGE",
-                "has a part that no Kemendagri code has",
-                "memuat bagian yang tidak ada pada kode Kemendagri",
+            Error::Province => Self::new(
+                "REGION_CODE_PROVINCE",
+                "must begin with a province, 11 to 99",
+                "harus diawali provinsi, 11 sampai 99",
+            ),
+            Error::Regency => Self::new(
+                "REGION_CODE_REGENCY",
+                "must have a kabupaten (01 to 69) or kota (71 to 99) in its second part",
+                "harus memuat kabupaten (01 sampai 69) atau kota (71 sampai 99) pada bagian kedua",
+            ),
+            Error::District => Self::new(
+                "REGION_CODE_DISTRICT",
+                "must have a kecamatan, 01 to 99, in its third part",
+                "harus memuat kecamatan, 01 sampai 99, pada bagian ketiga",
+            ),
+            Error::Village => Self::new(
+                "REGION_CODE_VILLAGE",
+                "must begin its last part with 1 (kelurahan), 2 (desa) or 3 (desa adat)",
+                "bagian terakhirnya harus diawali 1 (kelurahan), 2 (desa) atau 3 (desa adat)",
             ),
         }
     }
@@ -71,25 +95,27 @@ impl RegionCode {
     /// # Errors
     /// See [`Error`].
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let digits = undotted(text, &[2, 5])?;
-        let level = match digits.len() {
-            2 => Level::Province,
-            4 => Level::Regency,
-            6 => Level::District,
+        let (number, level) = match undotted(text)? {
+            (number, 2) => (number * 10_000, Level::Province),
+            (number, 4) => (number * 100, Level::Regency),
+            (number, 6) => (number, Level::District),
             _ => return Err(Error::Shape),
         };
-        let padded = format!("{digits:0<6}").parse().map_err(|_| Error::Shape)?;
-        let code = Self { padded, level };
-        if code.in_range() { Ok(code) } else { Err(Error::Range) }
+        // At most six digits, which fit.
+        Self { padded: number as u32, level }.checked()
     }
 
-    const fn in_range(self) -> bool {
+    const fn checked(self) -> Result<Self, Error> {
         let [province, regency, district] = parts(self.padded);
-        let regency_named = regency > 0 && regency != 70;
-        match self.level {
-            Level::Province => province > 10,
-            Level::Regency => province > 10 && regency_named,
-            Level::District => province > 10 && regency_named && district > 0,
+        let below = self.level as u8;
+        if province < 11 {
+            Err(Error::Province)
+        } else if below >= Level::Regency as u8 && (regency == 0 || regency == 70) {
+            Err(Error::Regency)
+        } else if below >= Level::District as u8 && district == 0 {
+            Err(Error::District)
+        } else {
+            Ok(self)
         }
     }
 
@@ -122,6 +148,11 @@ impl RegionCode {
         } else {
             self
         }
+    }
+
+    /// The code with a regency's digits in place of its first four.
+    pub(super) const fn moved_to(self, regency: Self) -> Self {
+        Self { padded: regency.padded + self.padded % 100, level: self.level }
     }
 
     /// Whether a village lies in the region.
@@ -180,13 +211,10 @@ impl VillageCode {
     /// # Errors
     /// See [`Error`].
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let digits = undotted(text, &[2, 5, 8])?;
-        if digits.len() != 10 {
-            return Err(Error::Shape);
-        }
-        RegionCode::parse(&digits[..6])?;
-        let number: u64 = digits.parse().map_err(|_| Error::Shape)?;
-        if matches!(number % 10_000 / 1_000, 1..=3) { Ok(Self(number)) } else { Err(Error::Range) }
+        let (number, 10) = undotted(text)? else { return Err(Error::Shape) };
+        let code = Self(number);
+        code.district().checked()?;
+        if matches!(number % 10_000 / 1_000, 1..=3) { Ok(code) } else { Err(Error::Village) }
     }
 
     /// What the village is in law.
@@ -228,16 +256,28 @@ const fn parts(padded: u32) -> [u32; 3] {
     [padded / 10_000, padded / 100 % 100, padded % 100]
 }
 
-/// The digits of a code: all dots in their places, or none.
-fn undotted(text: &str, dots: &[usize]) -> Result<String, Error> {
-    let digits: String = text.chars().filter(|c| *c != '.').collect();
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(Error::Shape);
+/// The number that a code's digits make, and how many they are. The dots are all in their places,
+/// or there are none.
+fn undotted(text: &str) -> Result<(u64, usize), Error> {
+    let (mut number, mut digits, mut dots) = (0, 0, 0);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'0'..=b'9' if digits < 10 => {
+                number = number * 10 + u64::from(byte - b'0');
+                digits += 1;
+            }
+            b'.' if matches!(at, 2 | 5 | 8) => dots += 1,
+            _ => return Err(Error::Shape),
+        }
     }
-    let at: Vec<usize> =
-        text.bytes().enumerate().filter(|(_, b)| *b == b'.').map(|it| it.0).collect();
-    let expected = dots.iter().copied().filter(|dot| dot + 1 < text.len());
-    if at.is_empty() || expected.eq(at.iter().copied()) { Ok(digits) } else { Err(Error::Shape) }
+    let between_parts = match digits {
+        2 => 0,
+        4 => 1,
+        6 => 2,
+        10 => 3,
+        _ => return Err(Error::Shape),
+    };
+    if dots == 0 || dots == between_parts { Ok((number, digits)) } else { Err(Error::Shape) }
 }
 
 macro_rules! code_text {
@@ -283,16 +323,27 @@ mod tests {
             assert_eq!(VillageCode::parse(text), Err(Error::Shape), "{text}");
         }
         assert_eq!(RegionCode::parse("32.12").unwrap().digits(), "3212");
-        assert_eq!(RegionCode::parse("3.212"), Err(Error::Shape));
+        for text in ["3.212", "32.", "32.1216", "3212.16", "321", "3212162004", "32.1\u{665}"] {
+            assert_eq!(RegionCode::parse(text), Err(Error::Shape), "{text}");
+        }
     }
 
     #[test]
-    fn parts_out_of_range_are_refused() {
-        for text in
-            ["32.12.16.4004", "32.70.01.2001", "32.00.01.2001", "32.12.00.2001", "01.01.01.2001"]
-        {
-            assert_eq!(VillageCode::parse(text), Err(Error::Range), "{text}");
+    fn a_part_out_of_its_range_is_named() {
+        for (text, error) in [
+            ("01.01.01.2001", Error::Province),
+            ("32.00.01.2001", Error::Regency),
+            ("32.70.01.2001", Error::Regency),
+            ("32.12.00.2001", Error::District),
+            ("32.12.16.4004", Error::Village),
+            ("32.12.16.0004", Error::Village),
+        ] {
+            assert_eq!(VillageCode::parse(text), Err(error), "{text}");
         }
+        assert_eq!(RegionCode::parse("10"), Err(Error::Province));
+        assert_eq!(RegionCode::parse("3270"), Err(Error::Regency));
+        assert_eq!(RegionCode::parse("32.12.00"), Err(Error::District));
+        assert_eq!(RegionCode::parse("3269").map(RegionCode::digits).as_deref(), Ok("3269"));
     }
 
     #[test]
@@ -304,7 +355,8 @@ mod tests {
     }
 
     fn village() -> impl Strategy<Value = VillageCode> {
-        (11_u64..=99, 1_u64..=69, 1_u64..=99, 1_000_u64..4_000)
+        let regency = prop_oneof![1_u64..=69, 71_u64..=99];
+        (11_u64..=99, regency, 1_u64..=99, 1_000_u64..4_000)
             .prop_map(|(p, r, d, v)| VillageCode(((p * 100 + r) * 100 + d) * 10_000 + v))
     }
 
@@ -326,6 +378,24 @@ mod tests {
                 prop_assert_eq!(region.holds(other), other.digits().starts_with(&region.digits()));
                 prop_assert_eq!(region.holds(other), region.village_range().contains(&other.number()));
             }
+        }
+
+        #[test]
+        fn a_code_with_a_slip_in_its_dots_is_refused(code in village(), at in 0_usize..13) {
+            let mut text = code.to_string();
+            if text.as_bytes()[at] == b'.' {
+                text.remove(at);
+            } else {
+                text.insert(at, '.');
+            }
+            prop_assert_eq!(VillageCode::parse(&text), Err(Error::Shape));
+        }
+
+        #[test]
+        fn codes_order_as_their_digits_do(one in village(), other in village()) {
+            prop_assert_eq!(one.cmp(&other), one.digits().cmp(&other.digits()));
+            let (one, other) = (one.district(), other.district().up_to(Level::Regency));
+            prop_assert_eq!(one.cmp(&other), one.digits().cmp(&other.digits()));
         }
 
         #[test]

@@ -4,6 +4,7 @@
 //! search; a region's villages are a range of rows.
 
 use std::collections::BTreeMap;
+use std::ops::{Bound, Range};
 
 use super::code::{Level, RegionCode, VillageCode, VillageKind};
 use super::search::SearchIndex;
@@ -16,6 +17,8 @@ pub struct NewRegion {
     pub code: RegionCode,
     /// Its name: "Kabupaten Indramayu".
     pub name: String,
+    /// Its capital (ibu kota), where published: "Indramayu".
+    pub capital: Option<String>,
     /// Where it lies.
     pub location: Option<Coordinate>,
 }
@@ -46,6 +49,7 @@ pub enum BuildError {
 
 struct RegionRow {
     name: Box<str>,
+    capital: Option<Box<str>>,
     location: Option<Coordinate>,
     village_count: u32,
 }
@@ -64,6 +68,8 @@ pub struct Region<'a> {
     pub code: RegionCode,
     /// Its name.
     pub name: &'a str,
+    /// Its capital (ibu kota), where published; no district has one.
+    pub capital: Option<&'a str>,
     /// Where it lies, where published.
     pub location: Option<Coordinate>,
     /// Number of villages of every kind in it.
@@ -136,8 +142,12 @@ impl Gazetteer {
     ) -> Result<Self, BuildError> {
         let mut by_code = BTreeMap::new();
         for region in regions {
-            let row =
-                RegionRow { name: region.name.into(), location: region.location, village_count: 0 };
+            let row = RegionRow {
+                name: region.name.into(),
+                capital: region.capital.map(Into::into),
+                location: region.location,
+                village_count: 0,
+            };
             if by_code.insert(region.code, row).is_some() {
                 return Err(BuildError::Twice(region.code.to_string()));
             }
@@ -152,12 +162,12 @@ impl Gazetteer {
                 return Err(BuildError::Twice(pair[0].code.to_string()));
             }
         }
-        for village in &villages {
+        for rows in villages.chunk_by(|a, b| a.code.district() == b.code.district()) {
             for level in [Level::District, Level::Regency, Level::Province] {
                 by_code
-                    .get_mut(&village.code.district().up_to(level))
-                    .ok_or_else(|| BuildError::Orphan(village.code.to_string()))?
-                    .village_count += 1;
+                    .get_mut(&rows[0].code.district().up_to(level))
+                    .ok_or_else(|| BuildError::Orphan(rows[0].code.to_string()))?
+                    .village_count += rows.len() as u32;
             }
         }
         let villages: Vec<_> = villages
@@ -169,8 +179,14 @@ impl Gazetteer {
                 name: village.name.into(),
             })
             .collect();
-        let search = SearchIndex::build(villages.iter().map(|row| row.name.as_ref()));
-        Ok(Self { decree, regions: by_code, villages, search })
+        let mut built = Self { decree, regions: by_code, villages, search: SearchIndex::default() };
+        let districts = built.villages.chunk_by(|a, b| a.code.district() == b.code.district());
+        built.search = SearchIndex::build(districts.map(|rows| {
+            let first = built.joined(&rows[0]);
+            let around = [first.regency, first.district, first.province];
+            (around, rows.iter().map(|row| &*row.name))
+        }));
+        Ok(built)
     }
 
     /// The decree: "Kepmendagri 300.2.2-2138/2025".
@@ -198,6 +214,7 @@ impl Gazetteer {
         self.regions.get(&code).map(|row| Region {
             code,
             name: &row.name,
+            capital: row.capital.as_deref(),
             location: row.location,
             village_count: row.village_count,
         })
@@ -205,10 +222,15 @@ impl Gazetteer {
 
     /// The regions directly below one, or the provinces, by code.
     pub fn parts(&self, parent: Option<RegionCode>) -> impl Iterator<Item = Region<'_>> {
+        let above = parent.map_or(Bound::Unbounded, Bound::Excluded);
         self.regions
-            .keys()
+            .range((above, Bound::Unbounded))
+            .map(|(code, _)| *code)
+            .take_while(move |code| {
+                parent.is_none_or(|parent| code.up_to(parent.level()) == parent)
+            })
             .filter(move |code| code.parent() == parent)
-            .filter_map(|code| self.region(*code))
+            .filter_map(|code| self.region(code))
     }
 
     /// The villages of a region by code, those after `after` only.
@@ -217,13 +239,16 @@ impl Gazetteer {
         region: RegionCode,
         after: Option<VillageCode>,
     ) -> impl Iterator<Item = Village<'_>> {
-        let range = region.village_range();
-        let start = after.map_or(range.start, |code| range.start.max(code.number() + 1));
-        let first = self.villages.partition_point(|row| row.code.number() < start);
-        self.villages[first..]
-            .iter()
-            .take_while(move |row| row.code.number() < range.end)
-            .map(|row| self.joined(row))
+        let rows = &self.villages[self.rows_of(region)];
+        let seen = after.map_or(0, |after| rows.partition_point(|row| row.code <= after));
+        rows[seen..].iter().map(|row| self.joined(row))
+    }
+
+    /// The rows of a region's villages: they stand together, for rows are sorted by code.
+    fn rows_of(&self, region: RegionCode) -> Range<usize> {
+        let codes = region.village_range();
+        let below = |end: u64| self.villages.partition_point(|row| row.code.number() < end);
+        below(codes.start)..below(codes.end)
     }
 
     /// Where a village lies: its own position, else that of its district or regency.
@@ -248,17 +273,13 @@ impl Gazetteer {
         within: Option<RegionCode>,
         limit: usize,
     ) -> Vec<(Village<'_>, f64)> {
-        let village = |row: u32| self.joined(&self.villages[row as usize]);
-        let keep =
-            |row: u32| within.is_none_or(|region| region.holds(self.villages[row as usize].code));
-        let around = |row: u32| {
-            let village = village(row);
-            [village.regency, village.district, village.province]
-        };
+        let rows = within.map_or(0..self.villages.len(), |region| self.rows_of(region));
+        // Rows are counted in 32 bits, as in the index.
+        let rows = rows.start as u32..rows.end as u32;
         self.search
-            .search(query, keep, around, limit)
+            .search(query, &rows, limit)
             .into_iter()
-            .map(|hit| (village(hit.row), hit.score))
+            .map(|hit| (self.joined(&self.villages[hit.row as usize]), hit.score))
             .collect()
     }
 
@@ -282,12 +303,13 @@ impl Gazetteer {
 pub(super) mod tests {
     use super::*;
 
-    /// Two provinces, three regencies, three districts and five villages.
+    /// Four provinces, four regencies, four districts and five villages.
     pub(in crate::region) fn small() -> Gazetteer {
         let place = |lat, lon| Coordinate::new(lat, lon).ok();
         let region = |code: &str, name: &str, location| NewRegion {
             code: RegionCode::parse(code).unwrap(),
             name: name.into(),
+            capital: None,
             location,
         };
         let village = |code: &str, name: &str, location| NewVillage {
@@ -304,10 +326,13 @@ pub(super) mod tests {
                 region("32.12.16", "Sindang", None),
                 region("33", "Jawa Tengah", None),
                 region("33.07", "Kabupaten Wonosobo", None),
-                region("33.07.10", "Garung", place(-7.27, 109.92)),
+                region("33.07.10", "Watumalang", place(-7.27, 109.92)),
                 region("93", "Papua Selatan", None),
                 region("93.01", "Kabupaten Merauke", None),
                 region("93.01.01", "Merauke", None),
+                region("95", "Papua Pegunungan", None),
+                region("95.01", "Kabupaten Jayawijaya", None),
+                region("95.01.03", "Asologaima", None),
             ],
             vec![
                 village("33.07.10.2004", "Kuripan", None),
@@ -337,9 +362,16 @@ pub(super) mod tests {
     fn a_region_lists_its_parts_and_villages_in_order_and_in_pages() {
         let gazetteer = small();
         let names: Vec<_> = gazetteer.parts(None).map(|region| region.name).collect();
-        assert_eq!(names, ["Jawa Barat", "Jawa Tengah", "Papua Selatan"]);
+        assert_eq!(names, ["Jawa Barat", "Jawa Tengah", "Papua Selatan", "Papua Pegunungan"]);
         let region = RegionCode::parse("32").unwrap();
         assert_eq!(gazetteer.region(region).unwrap().village_count, 2);
+        let parts = |text| -> Vec<_> {
+            let parts = gazetteer.parts(RegionCode::parse(text).ok());
+            parts.map(|region| region.code.to_string()).collect()
+        };
+        assert_eq!(parts("32"), ["32.12"]);
+        assert_eq!(parts("33.07"), ["33.07.10"]);
+        assert!(parts("33.07.10").is_empty() && parts("34").is_empty());
         let list = |after| -> Vec<_> {
             gazetteer.villages_in(region, after).map(|village| village.name).collect()
         };

@@ -9,8 +9,10 @@ mod code;
 mod gazetteer;
 mod resolve;
 mod search;
+mod time_zone;
 
 pub use code::{Error, Level, RegionCode, VillageCode, VillageKind};
 pub use gazetteer::{BuildError, Gazetteer, NewRegion, NewVillage, Place, Region, Village};
 pub use resolve::{RETIRED_BY, Resolution};
 pub use search::{Hit, SearchIndex};
+pub use time_zone::TimeZone;
