@@ -12,6 +12,8 @@ mod flow;
 mod identity;
 mod page;
 mod reading;
+#[cfg(test)]
+mod tests;
 mod village;
 mod wire;
 mod worker;

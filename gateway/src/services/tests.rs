@@ -1,0 +1,166 @@
+//! What the flow promises whatever happens below it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use desmigratif_adapters::kemendagri::regions;
+use desmigratif_core::access::{AgencyKind, Purpose};
+use desmigratif_core::agency::{Agency, AgencyId, AgencyStatus};
+use desmigratif_core::clearance::ValidityPolicy;
+use desmigratif_core::identity::MatchRule;
+use desmigratif_core::journal::Entry;
+use desmigratif_core::ports::clock::SystemClock;
+use desmigratif_core::ports::store::{
+    Commit, Committed, Error, Query, Request as StoreRequest, Store, Tally,
+};
+use desmigratif_core::record::{Key, Kind, Record, Stored};
+use desmigratif_core::subject::SubjectKey;
+use desmigratif_proto::village::v1::village_service_server::VillageService as _;
+use desmigratif_proto::village::v1::{GetVillageProfileRequest, GetVillageRequest};
+use desmigratif_proto::worker::v1::worker_service_server::WorkerService as _;
+use desmigratif_proto::worker::v1::{GetWorkerRequest, ListWorkersRequest};
+use desmigratif_sandbox::people;
+use tonic::{Code, Request, Status};
+
+use super::village::Villages;
+use super::worker::Workers;
+use crate::access::Policy;
+use crate::exchange::{Exchange, FacilityIndex, register};
+use crate::store::sqlite::Sqlite;
+
+const KENANGA: &str = "32.12.16.2004";
+
+/// A store that can be read and no longer written, as on a full disk.
+struct FullDisk(Sqlite);
+
+#[async_trait]
+impl Store for FullDisk {
+    async fn commit(&self, _: Commit) -> Result<Committed, Error> {
+        Err(Error::Unavailable("the disk is full".into()))
+    }
+
+    async fn answered(&self, request: &StoreRequest) -> Result<Option<Committed>, Error> {
+        self.0.answered(request).await
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Stored>, Error> {
+        self.0.get(key).await
+    }
+
+    async fn get_by_alias(&self, kind: Kind, alias: &str) -> Result<Option<Stored>, Error> {
+        self.0.get_by_alias(kind, alias).await
+    }
+
+    async fn list(&self, query: &Query) -> Result<Vec<Stored>, Error> {
+        self.0.list(query).await
+    }
+
+    async fn tally(&self, kind: Kind, place: &str) -> Result<Vec<Tally>, Error> {
+        self.0.tally(kind, place).await
+    }
+
+    async fn journal_len(&self) -> Result<u64, Error> {
+        self.0.journal_len().await
+    }
+
+    async fn entries(&self, from: u64, limit: u32) -> Result<Vec<Entry>, Error> {
+        self.0.entries(from, limit).await
+    }
+
+    async fn waiting_deliveries(&self) -> Result<Vec<(AgencyKind, u64)>, Error> {
+        self.0.waiting_deliveries().await
+    }
+
+    async fn verify(&self) -> Result<u64, Error> {
+        self.0.verify().await
+    }
+}
+
+/// An exchange with a few workers, over the store that `wrap` makes of a filled one.
+async fn exchange<S: Store>(
+    folder: &std::path::Path,
+    wrap: impl FnOnce(Sqlite) -> S,
+) -> Arc<Exchange> {
+    let store = Sqlite::open(&folder.join("store.sqlite"), Arc::new(SystemClock)).unwrap();
+    let (gazetteer, subject_key) = (regions::load(), SubjectKey::from_bytes([7; 32]));
+    let today = jiff::civil::date(2026, 11, 24);
+    let workers = people::workers(&gazetteer, &subject_key, today).take(20).map(Record::Worker);
+    register(&store, workers).await.unwrap();
+    Arc::new(Exchange {
+        store: Arc::new(wrap(store)),
+        clock: Arc::new(SystemClock),
+        subject_key,
+        gazetteer: Arc::new(gazetteer),
+        facilities: FacilityIndex::of([]),
+        validity: ValidityPolicy::default(),
+        match_rule: MatchRule { threshold: 90 },
+    })
+}
+
+/// A request with the admission that the edge would put beside it.
+fn admitted<M>(message: M, path: &str, purpose: Purpose) -> Request<M> {
+    let kemnaker = Arc::new(Agency {
+        id: AgencyId::parse("kemnaker").unwrap(),
+        kind: AgencyKind::Kemnaker,
+        name: "Kemnaker".into(),
+        purposes: Purpose::ALL.into(),
+        status: AgencyStatus::Active,
+        region: None,
+        facility: None,
+    });
+    let mut request = Request::new(message);
+    let admission = Policy.admit(&kemnaker, path, Some(purpose.as_str())).unwrap();
+    request.extensions_mut().insert(admission);
+    request
+}
+
+fn list_workers() -> Request<ListWorkersRequest> {
+    let path = "/desmigratif.worker.v1.WorkerService/ListWorkers";
+    admitted(ListWorkersRequest::default(), path, Purpose::PlacementScreening)
+}
+
+/// Invariant 2 of the design: a disclosure leaves only after its entry is durable; without a
+/// journal, personal reads fail closed and public ones go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_personal_leaves_when_the_journal_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let exchange = exchange(folder.path(), FullDisk).await;
+    let refused = |status: Status| {
+        assert_eq!(status.code(), Code::Unavailable);
+        assert!(!format!("{status:?}").contains("Contoh"), "no name in {status:?}");
+    };
+    refused(Workers(exchange.clone()).list_workers(list_workers()).await.unwrap_err());
+    let profile = admitted(
+        GetVillageProfileRequest { code: KENANGA.into() },
+        "/desmigratif.village.v1.VillageService/GetVillageProfile",
+        Purpose::ProgrammePlanning,
+    );
+    refused(Villages(exchange.clone()).get_village_profile(profile).await.unwrap_err());
+
+    let public = Request::new(GetVillageRequest { code: KENANGA.into() });
+    let village = Villages(exchange).get_village(public).await.unwrap().into_inner().village;
+    assert_eq!(village.unwrap().name, "Kenanga");
+}
+
+/// The entry of a disclosure names the people and the classes that left, and no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_disclosure_is_journalled_with_its_people_and_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let exchange = exchange(folder.path(), |store| store).await;
+    let before = exchange.store.journal_len().await.unwrap();
+    let answer = Workers(exchange.clone()).list_workers(list_workers()).await.unwrap().into_inner();
+    let receipt = answer.receipt.unwrap();
+    assert_eq!(receipt.entry_index, before);
+    let entry = exchange.store.entries(before, 1).await.unwrap().remove(0);
+    assert_eq!(entry.draft.subjects.len(), answer.workers.len());
+    assert_eq!(entry.receipt().leaf_hash.as_slice(), receipt.leaf_hash);
+    let classes = format!("{:?}", entry.draft.classes);
+    assert!(classes.contains("Identity") && !classes.contains("Health"), "{classes}");
+
+    let missing = GetWorkerRequest { worker_id: uuid::Uuid::nil().to_string() };
+    let path = "/desmigratif.worker.v1.WorkerService/GetWorker";
+    let missing = admitted(missing, path, Purpose::PlacementScreening);
+    let status = Workers(exchange.clone()).get_worker(missing).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+    assert_eq!(exchange.store.journal_len().await.unwrap(), before + 1, "nothing left, no entry");
+}
