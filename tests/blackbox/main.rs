@@ -1,1 +1,20 @@
 //! Black-box suites: each starts the real binary and speaks to it over real mutual TLS.
+//!
+//! One test binary, a module a topic. No fixed ports and no sleeps: the gateway says when it is
+//! ready and where it listens.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
+mod access;
+mod calls;
+mod durability;
+mod edge;
+mod folder;
+mod gateway;
+mod idempotency;
+mod input;
+mod privacy;
+mod raw;
+mod startup;
+mod tidy;
+mod walk;

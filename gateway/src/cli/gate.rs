@@ -6,6 +6,7 @@ use std::sync::Arc;
 use desmigratif_core::access::{Classes, Purpose};
 use desmigratif_core::agency::{Agency, AgencyId};
 use desmigratif_core::journal::{Draft, EntryKind};
+use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
 
 use crate::access::{Admission, Directory, Policy, Refusal};
@@ -17,6 +18,8 @@ use crate::fault::{ErrorReason, Fault, fault};
 pub(super) struct Gate {
     /// Where refusals are journalled.
     pub(super) exchange: Arc<Exchange>,
+    /// The entries on their way, so that stopping waits for them.
+    pub(super) refusals: TaskTracker,
 }
 
 impl layers::Authorise for Gate {
@@ -52,7 +55,7 @@ impl Gate {
             classes: Classes::NONE,
             trace_id: crate::telemetry::trace_id().map_or([0; 16], |id| id.to_bytes()),
         };
-        tokio::spawn(async move {
+        self.refusals.spawn(async move {
             if let Err(error) = exchange.record(entry).await {
                 tracing::error!(%error, "refusal not journalled");
             }

@@ -21,9 +21,10 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::Gauge;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -82,6 +83,8 @@ pub(super) struct Gateway {
     operators_task: JoinHandle<std::io::Result<()>>,
     watchers: Vec<JoinHandle<()>>,
     tls: Arc<Tls>,
+    refusals: TaskTracker,
+    signals: Signals,
     telemetry: Telemetry,
 }
 
@@ -166,16 +169,18 @@ impl Gateway {
             tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
         ])
         .map_err(|error| Failure::of("cannot read the contract", error))?;
+        let refusals = TaskTracker::new();
         let layers = Arc::new(Layers::new(
             &layer_settings(limits),
             methods,
             directory,
-            Gate { exchange: exchange.clone() },
+            Gate { exchange: exchange.clone(), refusals: refusals.clone() },
             clock,
             metrics,
             routes.routes().prepare(),
         ));
 
+        let signals = Signals::new()?;
         let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
         let edge = tokio::spawn(listener.serve(layers, drain.clone()));
         let operators_task = tokio::spawn(operators.serve(stop.clone()));
@@ -199,30 +204,29 @@ impl Gateway {
             operators_task,
             watchers,
             tls,
+            refusals,
+            signals,
             telemetry,
         })
     }
 
     /// Serves until SIGTERM or SIGINT, then drains. SIGHUP reads the TLS files again.
-    pub(super) async fn until_stopped(self) -> Result<(), Failure> {
-        let listen =
-            |kind| signal(kind).map_err(|error| Failure::of("cannot wait for signals", error));
-        let (mut terminate, mut interrupt, mut hangup) = (
-            listen(SignalKind::terminate())?,
-            listen(SignalKind::interrupt())?,
-            listen(SignalKind::hangup())?,
-        );
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = hangup.recv() => {
-                    // It logs and counts a failure itself, and keeps the old files.
-                    let _ = self.tls.reload();
-                }
-            }
-        }
+    pub(super) async fn until_stopped(mut self) -> Result<(), Failure> {
+        self.signals.stop(&self.tls).await;
         self.stop().await
+    }
+
+    /// Works until it is done or the gateway is told to stop, then drains.
+    pub(super) async fn while_working(
+        mut self,
+        work: impl Future<Output = Result<(), Failure>>,
+    ) -> Result<(), Failure> {
+        let worked = tokio::select! {
+            worked = work => worked,
+            () = self.signals.stop(&self.tls) => Ok(()),
+        };
+        self.stop().await?;
+        worked
     }
 
     /// Stops: no new calls, calls under way finish, then the store is closed.
@@ -232,6 +236,8 @@ impl Gateway {
         set_serving(&self.health, ServingStatus::NotServing).await;
         self.drain.cancel();
         let drained = self.edge.await.map_err(|error| Failure::of("the edge failed", error))?;
+        self.refusals.close();
+        self.refusals.wait().await;
         for watcher in self.watchers {
             watcher.abort();
         }
@@ -249,6 +255,39 @@ impl Gateway {
             telemetry.shutdown();
         });
         closing.await.map_err(|error| Failure::of("cannot close the store", error))
+    }
+}
+
+/// The signals that the gateway obeys. Made before it says that it is ready, so that none that
+/// comes after ends it without draining.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let on = |kind| signal(kind).map_err(|error| Failure::of("cannot wait for signals", error));
+        Ok(Self {
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+            hangup: on(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGTERM or SIGINT; reads the TLS files again at each SIGHUP.
+    async fn stop(&mut self, tls: &Tls) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    // It logs and counts a failure itself, and keeps the old files.
+                    let _ = tls.reload();
+                }
+            }
+        }
     }
 }
 

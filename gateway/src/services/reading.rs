@@ -72,7 +72,8 @@ impl Reading {
     /// field that is missing stays missing.
     pub(super) fn broken(&mut self, at: Path<'_>, rule: Rule) {
         let field = at.to_string();
-        let missing = |violation: &Violation| violation.field == field && violation.rule == "required";
+        let missing =
+            |violation: &Violation| violation.field == field && violation.rule == "required";
         if !self.violations.iter().any(missing) {
             self.violations.retain(|violation| violation.field != field);
             self.violations.add(at, rule.reason, rule.text.en, rule.text.id);

@@ -35,6 +35,9 @@ pub use format::LogFormat;
 /// Name of the service in traces and metrics.
 const SERVICE: &str = "desmigratif-gateway";
 
+/// The exporters' own chatter is no news below a warning; what is asked for comes after and wins.
+const QUIET: &str = "opentelemetry=warn,opentelemetry_sdk=warn,opentelemetry_otlp=warn";
+
 /// The environment variable of OpenTelemetry that names the collector.
 const ENDPOINT_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
@@ -91,7 +94,8 @@ pub struct Telemetry {
 /// # Errors
 /// [`Error`] when a setting cannot be used or telemetry has begun already.
 pub fn init(settings: &Settings) -> Result<Telemetry, Error> {
-    let filter = EnvFilter::try_new(settings.log_filter.as_deref().unwrap_or("info"))?;
+    let asked = settings.log_filter.as_deref().unwrap_or("info");
+    let filter = EnvFilter::try_new(format!("{QUIET},{asked}"))?;
     let from_environment =
         || std::env::var(ENDPOINT_VARIABLE).ok().filter(|endpoint| !endpoint.is_empty());
     let endpoint = settings.otlp_endpoint.clone().or_else(from_environment);

@@ -42,12 +42,14 @@ pub(super) fn run(args: &DevArgs) -> Result<(), Failure> {
         say(format_args!("  operators  {}", gateway.operators))?;
         say(format_args!("ready in {} ms", begun.elapsed().as_millis()))?;
         if args.walk {
-            let today = gateway.exchange.clock.today();
+            let (address, today) = (gateway.agencies, gateway.exchange.clock.today());
             let tls = args.data.join("tls");
-            walk::walk(gateway.agencies, &tls, people::candidates(), today)
-                .await
-                .map_err(|error| Failure::of("the walk-through stopped", error))?;
-            return gateway.stop().await;
+            let work = async move {
+                walk::walk(address, &tls, people::candidates(), today)
+                    .await
+                    .map_err(|error| Failure::of("the walk-through stopped", error))
+            };
+            return gateway.while_working(work).await;
         }
         hints(&args.data, &gateway)?;
         gateway.until_stopped().await
@@ -84,14 +86,14 @@ fn prepare(args: &DevArgs) -> Result<Config, Failure> {
     DevPki::ensure(data.join("tls"), &trust_domain, &ids, now)
         .map_err(|error| Failure::of("cannot make certificates", error))?;
     subject_key(&data.join("subject.key")).map_err(within)?;
-    write(data, "agencies.toml", &Agencies { agency: registered })?;
-    if !data.join("facilities.toml").exists() {
-        let facility = facilities::facilities(&regions::load());
-        write(data, "facilities.toml", &Facilities { facility })?;
-    }
-    let path = data.join("gateway.toml");
-    write(data, "gateway.toml", &configuration(args))?;
-    Ok(Config::read(&path)?)
+    write(data, "agencies.toml", || Agencies { agency: registered })?;
+    write(data, "facilities.toml", || Facilities {
+        facility: facilities::facilities(&regions::load()),
+    })?;
+    write(data, "gateway.toml", || configuration(args))?;
+    let mut config = Config::read(&data.join("gateway.toml"))?;
+    config.listen = config::Listen { agencies: args.listen, operators: args.operators };
+    Ok(config)
 }
 
 fn configuration(args: &DevArgs) -> Config {
@@ -127,11 +129,15 @@ struct Facilities {
     facility: Vec<Facility>,
 }
 
-fn write(data: &Path, name: &str, value: &impl Serialize) -> Result<(), Failure> {
+/// Writes a file that is not there yet: what is there may be in use, or changed by hand.
+fn write<T: Serialize>(data: &Path, name: &str, value: impl FnOnce() -> T) -> Result<(), Failure> {
     let path = data.join(name);
+    if path.exists() {
+        return Ok(());
+    }
     let failed =
         |error: anyhow::Error| Failure::of(&format!("cannot write {}", path.display()), error);
-    let text = toml::to_string(value).map_err(|error| failed(error.into()))?;
+    let text = toml::to_string(&value()).map_err(|error| failed(error.into()))?;
     std::fs::write(&path, text).map_err(|error| failed(error.into()))
 }
 

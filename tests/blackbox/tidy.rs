@@ -1,0 +1,107 @@
+//! The architecture's invariants that no compiler checks: floors, SQL only in the store, ministries
+//! apart, files that one person holds in mind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file that is longer is split by meaning.
+const MOST_LINES: usize = 500;
+
+/// The gateway's modules by floor; a module imports from its own floor or below.
+const FLOORS: [(&str, u8); 11] = [
+    ("config", 1),
+    ("fault", 1),
+    ("telemetry", 1),
+    ("store", 2),
+    ("access", 3),
+    ("exchange", 3),
+    ("services", 4),
+    ("edge", 5),
+    ("pki", 5),
+    ("cli", 6),
+    ("lib", 6),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Every Rust file below a folder, with its text.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            found.push((path, text));
+        }
+    }
+    found
+}
+
+fn floor(module: &str) -> Option<u8> {
+    FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
+}
+
+#[test]
+fn modules_of_the_gateway_import_only_downwards() {
+    let folder = root().join("gateway/src");
+    for (path, text) in sources(&folder) {
+        let within = path.strip_prefix(&folder).unwrap();
+        let module = within.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
+        let Some(own) = floor(module) else { continue };
+        // Tests may reach up, for certificates and the like.
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for import in code.split("crate::").skip(1) {
+            let name: String = import.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if let Some(imported) = floor(&name) {
+                assert!(
+                    imported <= own,
+                    "{} imports crate::{name}, which is above it: move the code down or pass a value in",
+                    within.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn sql_is_in_the_store_alone() {
+    let folder = root().join("gateway/src");
+    for (path, text) in sources(&folder) {
+        if !path.starts_with(folder.join("store")) {
+            assert!(!text.contains("rusqlite"), "{}: only the store touches SQL", path.display());
+        }
+    }
+}
+
+#[test]
+fn ministries_never_import_each_other() {
+    let folder = root().join("adapters/src");
+    let ministries: Vec<String> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .filter(|name| name != "lib")
+        .collect();
+    for own in &ministries {
+        for (path, text) in sources(&folder.join(own)) {
+            for other in ministries.iter().filter(|other| *other != own) {
+                let import = format!("crate::{other}");
+                assert!(!text.contains(&import), "{} imports {import}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_file_is_longer_than_one_person_holds_in_mind() {
+    let root = root();
+    for folder in ["adapters", "gateway", "proto", "tests"] {
+        for (path, text) in sources(&root.join(folder)) {
+            let lines = text.lines().count();
+            assert!(lines <= MOST_LINES, "{} has {lines} lines: split it by meaning", path.display());
+        }
+    }
+}
