@@ -55,7 +55,8 @@ fn modules_of_the_gateway_import_only_downwards() {
         // Tests may reach up, for certificates and the like.
         let code = text.split("#[cfg(test)]").next().unwrap();
         for import in code.split("crate::").skip(1) {
-            let name: String = import.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let name: String =
+                import.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             if let Some(imported) = floor(&name) {
                 assert!(
                     imported <= own,
@@ -101,7 +102,11 @@ fn no_file_is_longer_than_one_person_holds_in_mind() {
     for folder in ["adapters", "gateway", "proto", "tests"] {
         for (path, text) in sources(&root.join(folder)) {
             let lines = text.lines().count();
-            assert!(lines <= MOST_LINES, "{} has {lines} lines: split it by meaning", path.display());
+            assert!(
+                lines <= MOST_LINES,
+                "{} has {lines} lines: split it by meaning",
+                path.display()
+            );
         }
     }
 }
