@@ -13,6 +13,7 @@ mod folder;
 mod gateway;
 mod idempotency;
 mod input;
+mod journal;
 mod privacy;
 mod raw;
 mod startup;

@@ -14,6 +14,9 @@ use crate::fault::{Fault, fault, internal};
 /// After how long a caller should try again when the journal cannot be written.
 const JOURNAL_RETRY: Duration = Duration::from_secs(2);
 
+/// Bytes of texts of violations in one status.
+const VIOLATION_BYTES: usize = 4_000;
+
 /// Why a method fails.
 #[derive(Debug)]
 pub enum Failure {
@@ -94,14 +97,30 @@ fn into_fault(failure: Failure) -> Fault {
     }
 }
 
+/// The refusal for broken rules. All of them, unless they are so many that clients would refuse
+/// the trailers (most take 8 KiB): then the first, and how many more there are.
 fn invalid(violations: &Violations) -> Fault {
-    let base = fault(
-        Code::InvalidArgument,
-        ErrorReason::FieldsInvalid,
-        "one or more fields break their rules; see the field violations",
-        "satu atau lebih isian melanggar aturan; lihat rincian isian",
+    let mut room = VIOLATION_BYTES;
+    let shown: Vec<_> = violations
+        .iter()
+        .take_while(|violation| {
+            let size = violation.field.len() + violation.message_en.len() + violation.message_id.len();
+            let fits = size <= room;
+            room = room.saturating_sub(size);
+            fits
+        })
+        .collect();
+    let more = violations.iter().len() - shown.len() + violations.omitted();
+    let (mut en, mut id) = (
+        "one or more fields break their rules; see the field violations".to_owned(),
+        "satu atau lebih isian melanggar aturan; lihat rincian isian".to_owned(),
     );
-    violations.iter().fold(base, |fault, violation| {
+    if more > 0 {
+        en.push_str(&format!(" ({more} more are not listed)"));
+        id.push_str(&format!(" ({more} lainnya tidak dirinci)"));
+    }
+    let base = fault(Code::InvalidArgument, ErrorReason::FieldsInvalid, en, id);
+    shown.into_iter().fold(base, |fault, violation| {
         fault.violation(
             violation.field.as_str(),
             violation.rule,
@@ -217,5 +236,19 @@ mod tests {
         let status = Status::from(Failure::from(Error::Internal("secret place".into())));
         assert_eq!(status.code(), Code::Internal);
         assert!(!format!("{status:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_status_of_many_violations_stays_small_and_says_how_many_there_are() {
+        let mut violations = Violations::default();
+        for index in 0..1_000 {
+            let root = desmigratif_proto::Path::ROOT;
+            violations.add(root.item("codes", index), "string.pattern", "must match", "harus sesuai");
+        }
+        let status = Status::from(Failure::Invalid(violations));
+        let listed = status.get_details_bad_request().unwrap().field_violations.len();
+        assert!(listed > 20, "{listed}");
+        assert!(status.details().len() < 12_000, "{}", status.details().len());
+        assert!(status.message().contains(&format!("({} more", 1_000 - listed)));
     }
 }
