@@ -109,9 +109,10 @@ impl Gateway {
 
         let readiness = Readiness::starting();
         let registry = telemetry.registry();
-        let operators = Operators::bind(config.listen.operators, readiness.clone(), registry)
-            .await
-            .map_err(|error| busy(config.listen.operators, "listen.operators", error))?;
+        let operators =
+            Operators::bind(config.listen.operators, readiness.clone(), registry).await.map_err(
+                |error| busy(config.listen.operators, "listen.operators (dev: --operators)", error),
+            )?;
         let settings = listener::Settings {
             connections: config.limits.connections as usize,
             ..listener::Settings::default()
@@ -124,7 +125,7 @@ impl Gateway {
             metrics.clone(),
         )
         .await
-        .map_err(|error| busy(config.listen.agencies, "listen.agencies", error))?;
+        .map_err(|error| busy(config.listen.agencies, "listen.agencies (dev: --listen)", error))?;
         let addresses = listener.local_addr().and_then(|it| Ok((it, operators.local_addr()?)));
         let (agencies_at, operators_at) =
             addresses.map_err(|error| Failure::of("cannot listen", error))?;

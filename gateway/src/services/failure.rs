@@ -104,7 +104,8 @@ fn invalid(violations: &Violations) -> Fault {
     let shown: Vec<_> = violations
         .iter()
         .take_while(|violation| {
-            let size = violation.field.len() + violation.message_en.len() + violation.message_id.len();
+            let size =
+                violation.field.len() + violation.message_en.len() + violation.message_id.len();
             let fits = size <= room;
             room = room.saturating_sub(size);
             fits
@@ -243,7 +244,12 @@ mod tests {
         let mut violations = Violations::default();
         for index in 0..1_000 {
             let root = desmigratif_proto::Path::ROOT;
-            violations.add(root.item("codes", index), "string.pattern", "must match", "harus sesuai");
+            violations.add(
+                root.item("codes", index),
+                "string.pattern",
+                "must match",
+                "harus sesuai",
+            );
         }
         let status = Status::from(Failure::Invalid(violations));
         let listed = status.get_details_bad_request().unwrap().field_violations.len();
