@@ -168,8 +168,8 @@ pub enum Error {
     #[error("cannot read {0}: {1}; give the path of a configuration file with --config")]
     Unreadable(PathBuf, std::io::Error),
     /// The file breaks the shape; the message names key and file.
-    #[error("the configuration is not valid: {0}")]
-    Invalid(Box<figment::Error>),
+    #[error("{0} is not valid: {1}")]
+    Invalid(PathBuf, String),
     /// A value breaks a rule.
     #[error("the configuration is not valid: {key} {rule}")]
     Rule {
@@ -186,12 +186,15 @@ impl Config {
     /// # Errors
     /// See [`Error`].
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Error::Unreadable(path.to_owned(), error))?;
-        let mut config: Self = Figment::from(Toml::string(&text))
+        std::fs::File::open(path).map_err(|error| Error::Unreadable(path.to_owned(), error))?;
+        let mut config: Self = Figment::from(Toml::file_exact(path))
             .merge(Env::prefixed("DESMIGRATIF_").split("__"))
             .extract()
-            .map_err(|error| Error::Invalid(Box::new(error)))?;
+            .map_err(|error| {
+                // The library calls its own top level "default", which nobody has written.
+                let message = error.to_string().replace("\"default.", "\"");
+                Error::Invalid(path.to_owned(), message)
+            })?;
         config.resolve(path.parent().unwrap_or(Path::new(".")));
         config.check()?;
         Ok(config)

@@ -63,6 +63,29 @@ fn a_file_that_is_no_store_is_refused_untouched() {
 }
 
 #[test]
+fn another_key_than_the_stores_own_is_refused() {
+    let folder = prepared();
+    std::fs::write(folder.path().join("subject.key"), "ab".repeat(32)).unwrap();
+    let says = ["keys.subject", "put that one back"];
+    refused(&mut serve(folder.path(), &[]), folder.path(), 64, &says);
+}
+
+#[test]
+fn a_registry_that_contradicts_itself_is_refused() {
+    for (from, to, says) in [
+        ("id = \"bp2mi\"", "id = \"kemendes\"", "kemendes stands twice"),
+        ("facility = \"klinik-malang\"", "facility = \"klinik-x\"", "facility klinik-x"),
+    ] {
+        let folder = prepared();
+        let path = folder.path().join("agencies.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&path, text.replace(from, to)).unwrap();
+        refused(&mut serve(folder.path(), &[]), folder.path(), 64, &[says]);
+    }
+}
+
+#[test]
 fn a_truncated_store_is_refused() {
     let folder = prepared();
     let path = folder.path().join("store.sqlite");

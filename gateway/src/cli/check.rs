@@ -8,7 +8,7 @@ use desmigratif_core::ports::store::Store as _;
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 
-use super::serve::{open, registered, runtime, subject_key, tls_files};
+use super::serve::{key_fits, open, registered, runtime, subject_key, tls_files};
 use super::{Failure, say};
 use crate::config::Config;
 use crate::edge::metrics::Metrics;
@@ -18,7 +18,7 @@ use crate::edge::tls::Tls;
 pub(super) fn run(path: &Path) -> Result<(), Failure> {
     let config = Config::read(path)?;
     say(format_args!("configuration  {}", path.display()))?;
-    subject_key(&config.keys.subject)?;
+    let key = subject_key(&config.keys.subject)?;
     let records = registered(&config.registry)?;
     say(format_args!("registry       {} agencies and facilities", records.len()))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -31,6 +31,7 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
     }
     let entries = runtime()?.block_on(async {
         let store = open(&config.store.path, clock)?;
+        key_fits(&store, &key).await?;
         store.verify().await.map_err(|error| {
             let advice = "keep the file as it is and restore a backup beside it";
             Failure::Other(format!("{}: {error}; {advice}", config.store.path.display()))

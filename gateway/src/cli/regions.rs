@@ -13,5 +13,10 @@ pub(super) fn import(source: &Path, out: &Path) -> Result<(), Failure> {
     std::fs::write(out, &file)
         .map_err(|error| Failure::of(&format!("cannot write {}", out.display()), error))?;
     say(format_args!("{report}"))?;
-    say(format_args!("wrote {} ({} bytes)", out.display(), file.len()))
+    say(format_args!(
+        "wrote {} ({} bytes); a gateway carries the file that it was built with: \
+         put it at adapters/data/regions.tsv.gz and build again",
+        out.display(),
+        file.len()
+    ))
 }

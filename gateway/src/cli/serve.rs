@@ -1,5 +1,6 @@
 //! `serve`: the gateway from a configuration to its end, and the one place that wires it.
 
+use std::collections::HashSet;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -13,8 +14,8 @@ use desmigratif_core::agency::Agency;
 use desmigratif_core::facility::Facility;
 use desmigratif_core::identity::MatchRule;
 use desmigratif_core::ports::clock::{Clock, SystemClock};
-use desmigratif_core::ports::store::Store;
-use desmigratif_core::record::Record;
+use desmigratif_core::ports::store::{Query, Store};
+use desmigratif_core::record::{Key, Kind, Record};
 use desmigratif_core::subject::SubjectKey;
 use desmigratif_proto::access::v1 as access_v1;
 use opentelemetry::KeyValue;
@@ -132,6 +133,7 @@ impl Gateway {
 
         let gazetteer = tokio::task::spawn_blocking(regions::load);
         let store: Arc<dyn Store> = Arc::new(open(&config.store.path, clock.clone())?);
+        key_fits(store.as_ref(), &key).await?;
         register(store.as_ref(), registered)
             .await
             .map_err(|error| Failure::of("cannot register agencies and facilities", error))?;
@@ -328,7 +330,45 @@ pub(super) fn registered(registry: &config::Registry) -> Result<Vec<Record>, Fai
         let file: Facilities = read_toml(path)?;
         records.extend(file.facility.into_iter().map(Record::Facility));
     }
+    consistent(registry, &records)?;
     Ok(records)
+}
+
+/// Refuses files in which an agency or a facility stands twice, or a clinic has no facility: which
+/// of two entries holds decides who may see what.
+fn consistent(registry: &config::Registry, records: &[Record]) -> Result<(), Failure> {
+    let mut keys = HashSet::new();
+    if let Some(twice) = records.iter().map(Record::key).find(|key| !keys.insert(key.clone())) {
+        let what = format!("registry: {} {} stands twice", twice.kind.as_str(), twice.id);
+        return Err(Failure::Usage(what));
+    }
+    let homeless = records.iter().find_map(|record| match record {
+        Record::Agency(Agency { id, facility: Some(facility), .. }) => {
+            let key = Key { kind: Kind::Facility, id: facility.clone() };
+            (!keys.contains(&key)).then_some((id, facility))
+        }
+        _ => None,
+    });
+    match homeless {
+        Some((id, facility)) if registry.facilities.is_some() => Err(Failure::Usage(format!(
+            "registry: agency {id} submits for facility {facility}, which registry.facilities does not have"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a key that is not the one by which the store's people were filed.
+pub(super) async fn key_fits(store: &dyn Store, key: &SubjectKey) -> Result<(), Failure> {
+    let first = store.list(&Query::of(Kind::Worker, 1)).await;
+    let first = first.map_err(|error| Failure::of("cannot read the store", error))?;
+    let filed = first.into_iter().find_map(|stored| stored.record.into_worker());
+    match filed {
+        Some(worker) if key.pseudonym(&worker.nik) != worker.subject => Err(Failure::Usage(
+            "keys.subject is not the key that this store was filled with; put that one back"
+                .to_owned(),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {

@@ -66,7 +66,7 @@ fn hints(data: &Path, gateway: &Gateway) -> Result<(), Failure> {
          \x20 grpcurl -cacert {tls}/ca.pem -cert {tls}/agencies/kemendes.pem \\\n\
          \x20   -key {tls}/agencies/kemendes-key.pem -d '{{\"query\": \"Kenanga Indramayu\"}}' \\\n\
          \x20   {address} desmigratif.village.v1.VillageService/SearchVillages\n\
-         Or stop this and run the main job: desmigratif dev --walk\n\
+         Or stop this and run the main job: the same command with --walk\n\
          Ctrl-C stops.",
         gateway.operators
     ))
