@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use desmigratif_core::agency::{Agency, AgencyId};
 use desmigratif_core::ports::store::{Error, Query, Store};
-use desmigratif_core::record::{Kind, Record};
+use desmigratif_core::record::Kind;
 
 /// More agencies than the exchange will ever have: every ministry, agency, office and clinic.
 const MOST_AGENCIES: u32 = 100_000;
@@ -29,10 +29,7 @@ impl Directory {
     /// Those of [`Store::list`].
     pub async fn load(store: &dyn Store) -> Result<Self, Error> {
         let stored = store.list(&Query::of(Kind::Agency, MOST_AGENCIES)).await?;
-        Ok(Self::of(stored.into_iter().filter_map(|stored| match stored.record {
-            Record::Agency(agency) => Some(agency),
-            _ => None,
-        })))
+        Ok(Self::of(stored.into_iter().filter_map(|stored| stored.record.into_agency())))
     }
 
     /// The agency with an id, whatever its status.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use desmigratif_core::facility::Facility;
 use desmigratif_core::geo::{Coordinate, Nearest};
 use desmigratif_core::ports::store::{Error, Query, Store};
-use desmigratif_core::record::{Kind, Record};
+use desmigratif_core::record::Kind;
 use jiff::civil::Date;
 
 /// More facilities than the country has.
@@ -46,10 +46,7 @@ impl FacilityIndex {
     /// Those of [`Store::list`].
     pub async fn load(store: &dyn Store) -> Result<Self, Error> {
         let stored = store.list(&Query::of(Kind::Facility, MOST_FACILITIES)).await?;
-        Ok(Self::of(stored.into_iter().filter_map(|stored| match stored.record {
-            Record::Facility(facility) => Some(facility),
-            _ => None,
-        })))
+        Ok(Self::of(stored.into_iter().filter_map(|stored| stored.record.into_facility())))
     }
 
     /// The facility with an id.
