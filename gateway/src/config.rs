@@ -3,9 +3,12 @@
 //! Unknown keys are refused, since a misspelled limit is no limit. Secrets are never in the file:
 //! it names the files that hold them. Relative paths are relative to the configuration file.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use desmigratif_adapters::config::Connection;
+use desmigratif_core::access::AgencyKind;
 use desmigratif_core::clearance::ValidityPolicy;
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
@@ -32,9 +35,15 @@ pub struct Config {
     /// How long a clearance is valid.
     #[serde(default)]
     pub clearance: ValidityPolicy,
-    /// How identities are compared.
+    /// The ministries that are connected, each by its protocol.
     #[serde(default)]
-    pub identity: Identity,
+    pub ministry: BTreeMap<AgencyKind, Connection>,
+    /// How old answers of ministries may be when the caller does not say.
+    #[serde(default)]
+    pub freshness: Freshness,
+    /// How deliveries are brought to ministries.
+    #[serde(default)]
+    pub outbox: Outbox,
     /// Logs, traces and metrics.
     #[serde(default)]
     pub telemetry: Telemetry,
@@ -128,17 +137,55 @@ impl Default for Limits {
     }
 }
 
-/// How identities are compared.
+/// How old answers of ministries may be when the caller does not say, seconds.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Identity {
-    /// Least likeness of names and places that counts as agreement, 0 to 100.
-    pub threshold: u8,
+pub struct Freshness {
+    /// Checks of identities; 0 asks each time.
+    pub identity_seconds: u32,
+    /// Numbers of workers in a village.
+    pub workforce_seconds: u32,
+    /// Development indices of villages.
+    pub village_index_seconds: u32,
 }
 
-impl Default for Identity {
+impl Default for Freshness {
+    /// An identity is asked for each time, for a death or a correction counts at once.
     fn default() -> Self {
-        Self { threshold: 90 }
+        Self {
+            identity_seconds: 0,
+            workforce_seconds: 3_600,
+            village_index_seconds: 7 * 24 * 3_600,
+        }
+    }
+}
+
+/// How deliveries are brought to ministries.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Outbox {
+    /// How long a delivery is tried before it goes to the dead letter, hours: 72 at least, for
+    /// ministries rest on holidays too.
+    pub greatest_age_hours: u32,
+    /// The pause after the first failed attempt, milliseconds; it doubles with each further one.
+    pub first_pause_ms: u32,
+    /// The longest pause, seconds.
+    pub longest_pause_seconds: u32,
+    /// How long an attempt may take, seconds, its own retries included.
+    pub attempt_seconds: u32,
+    /// Attempts to one ministry at a time.
+    pub parallel: u32,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self {
+            greatest_age_hours: 72,
+            first_pause_ms: 1_000,
+            longest_pause_seconds: 600,
+            attempt_seconds: 20,
+            parallel: 16,
+        }
     }
 }
 
@@ -202,7 +249,7 @@ impl Config {
 
     /// Makes relative paths relative to `folder`.
     fn resolve(&mut self, folder: &Path) {
-        let Self { tls, store, keys, registry, .. } = self;
+        let Self { tls, store, keys, registry, .. } = &mut *self;
         let paths = [&mut tls.certificate, &mut tls.key, &mut tls.client_ca, &mut store.path]
             .into_iter()
             .chain([&mut keys.subject])
@@ -211,6 +258,9 @@ impl Config {
             .chain(&mut registry.facilities);
         for path in paths {
             *path = folder.join(&*path);
+        }
+        for connection in self.ministry.values_mut() {
+            connection.resolve(folder);
         }
     }
 
@@ -238,7 +288,16 @@ impl Config {
             "limits.deadline_seconds",
             "must be between 1 and 300",
         )?;
-        rule(self.identity.threshold <= 100, "identity.threshold", "must be between 0 and 100")?;
+        let outbox = &self.outbox;
+        rule(outbox.greatest_age_hours >= 72, "outbox.greatest_age_hours", "must be 72 or more")?;
+        rule(outbox.first_pause_ms > 0, "outbox.first_pause_ms", "must be positive")?;
+        rule(outbox.longest_pause_seconds > 0, "outbox.longest_pause_seconds", "must be positive")?;
+        rule(
+            (1..=300).contains(&outbox.attempt_seconds),
+            "outbox.attempt_seconds",
+            "must be between 1 and 300",
+        )?;
+        rule((1..=256).contains(&outbox.parallel), "outbox.parallel", "must be between 1 and 256")?;
         rule(
             (0.0..=1.0).contains(&self.telemetry.trace_ratio),
             "telemetry.trace_ratio",
@@ -264,7 +323,12 @@ mod tests {
     fn the_sample_loads_and_states_the_defaults() {
         let sample = read(SAMPLE).expect("the sample is valid");
         assert_eq!(sample.limits.burst, Limits::default().burst);
-        assert_eq!(sample.identity.threshold, Identity::default().threshold);
+        assert_eq!(sample.outbox.parallel, Outbox::default().parallel);
+        assert_eq!(
+            sample.freshness.village_index_seconds,
+            Freshness::default().village_index_seconds
+        );
+        assert_eq!(sample.ministry.len(), 4, "one of each protocol");
         assert!(sample.store.path.is_absolute(), "paths are relative to the file");
     }
 

@@ -10,13 +10,14 @@
 //! | 4 | [`services`] | wire message -> domain -> one use case -> wire message |
 //! | 3 | [`access`], [`exchange`] | who may see what; submit and disclose |
 //! | 2 | [`store`] | the SQLite engine of the store port |
-//! | – | [`config`], [`fault`], [`telemetry`], [`pki`] | used by several floors, using none |
+//! | – | [`config`], [`deadline`], [`fault`], [`telemetry`], [`pki`] | used by several floors, using none |
 //!
 //! The rules of the domain are in `desmigratif-core`, the contract in `desmigratif-proto`.
 
 pub mod access;
 pub mod cli;
 pub mod config;
+pub mod deadline;
 pub mod edge;
 pub mod exchange;
 pub mod fault;

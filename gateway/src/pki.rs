@@ -92,6 +92,18 @@ impl DevPki {
         self.0.join("server-key.pem")
     }
 
+    /// The gateway's certificate towards a ministry's connector.
+    #[must_use]
+    pub fn gateway(&self) -> PathBuf {
+        self.0.join("gateway.pem")
+    }
+
+    /// The private key of that certificate.
+    #[must_use]
+    pub fn gateway_key(&self) -> PathBuf {
+        self.0.join("gateway-key.pem")
+    }
+
     /// An agency's certificate.
     #[must_use]
     pub fn agency(&self, id: &AgencyId) -> PathBuf {
@@ -106,7 +118,7 @@ impl DevPki {
 
     /// Whether the folder holds a whole set for `agencies` that does not expire soon.
     fn serves(&self, agencies: &[AgencyId], now: Timestamp) -> bool {
-        let whole = [self.server(), self.server_key()]
+        let whole = [self.server(), self.server_key(), self.gateway(), self.gateway_key()]
             .into_iter()
             .chain(agencies.iter().flat_map(|id| [self.agency(id), self.agency_key(id)]))
             .all(|path| path.is_file());
@@ -133,12 +145,11 @@ impl DevPki {
             write_file(certificate, &signed.pem(), 0o644)
         };
         issue(server_params(validity)?, &self.server(), &self.server_key())?;
+        let gateway = client_params("desmigratif gateway", trust_domain.gateway_uri(), validity)?;
+        issue(gateway, &self.gateway(), &self.gateway_key())?;
         for id in agencies {
-            issue(
-                agency_params(trust_domain, id, validity)?,
-                &self.agency(id),
-                &self.agency_key(id),
-            )?;
+            let agency = client_params(id.as_str(), trust_domain.agency_uri(id), validity)?;
+            issue(agency, &self.agency(id), &self.agency_key(id))?;
         }
         write_file(&self.ca(), &ca.pem(), 0o644)
     }
@@ -201,13 +212,13 @@ fn server_params(validity: Validity) -> Result<CertificateParams, rcgen::Error> 
     Ok(params)
 }
 
-fn agency_params(
-    trust_domain: &TrustDomain,
-    id: &AgencyId,
+fn client_params(
+    name: &str,
+    uri: String,
     validity: Validity,
 ) -> Result<CertificateParams, rcgen::Error> {
-    let mut params = leaf_params(id.as_str(), ExtendedKeyUsagePurpose::ClientAuth, validity);
-    params.subject_alt_names = vec![SanType::URI(trust_domain.agency_uri(id).try_into()?)];
+    let mut params = leaf_params(name, ExtendedKeyUsagePurpose::ClientAuth, validity);
+    params.subject_alt_names = vec![SanType::URI(uri.try_into()?)];
     Ok(params)
 }
 
@@ -275,7 +286,7 @@ mod tests {
             assert_eq!(&identity.agency_id, id);
             assert!(identity.counts_at(now()));
         }
-        for key in [pki.server_key(), pki.agency_key(&agencies[0])] {
+        for key in [pki.server_key(), pki.gateway_key(), pki.agency_key(&agencies[0])] {
             assert_eq!(fs::metadata(key).unwrap().permissions().mode() & 0o777, 0o600);
         }
     }

@@ -1,13 +1,19 @@
 //! The calls that most tests begin with.
 
+use desmigratif_proto::common::v1::{BirthDate, DatePrecision, Freshness, Sex};
 use desmigratif_proto::health::v1::medical_clearance_service_client::MedicalClearanceServiceClient;
 use desmigratif_proto::health::v1::{SubmitClearanceRequest, SubmitClearanceResponse};
+use desmigratif_proto::identity::v1::identity_service_client::IdentityServiceClient;
+use desmigratif_proto::identity::v1::{
+    IdentityElements, VerifyIdentityRequest, VerifyIdentityResponse,
+};
 use desmigratif_proto::village::v1::village_service_client::VillageServiceClient;
 use desmigratif_proto::village::v1::{ListVillagesRequest, Village};
 use desmigratif_proto::worker::v1::worker_service_client::WorkerServiceClient;
 use desmigratif_proto::worker::v1::{
     LookupWorkerRequest, LookupWorkerResponse, RegisterWorkerRequest, RegisterWorkerResponse,
 };
+use desmigratif_sandbox::people::Candidate;
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -60,4 +66,47 @@ pub(crate) async fn first_village(agency: &Channel, region: &str) -> Village {
         ListVillagesRequest { region_code: region.into(), page_size: 1, ..Default::default() };
     let answer = VillageServiceClient::new(agency.clone()).list_villages(request).await.unwrap();
     answer.into_inner().villages.remove(0)
+}
+
+/// A request to register a synthetic person.
+pub(crate) fn registration_of(person: &Candidate) -> RegisterWorkerRequest {
+    let mut request = registration(&person.nik);
+    let worker = request.worker.as_mut().unwrap();
+    worker.name.clone_from(&person.name);
+    worker.birth_date = Some(born(person.birth_date));
+    worker.sex = if person.female { Sex::Female } else { Sex::Male }.into();
+    request
+}
+
+/// A request to verify that a person has a NIK, a name and a birth date.
+pub(crate) fn verification(nik: &str, name: &str, on: jiff::civil::Date) -> VerifyIdentityRequest {
+    VerifyIdentityRequest {
+        request_id: new_id(),
+        nik: nik.into(),
+        elements: Some(IdentityElements {
+            name: name.into(),
+            birth_date: Some(born(on)),
+            ..Default::default()
+        }),
+        freshness: None,
+    }
+}
+
+fn born(on: jiff::civil::Date) -> BirthDate {
+    BirthDate { date: on.to_string(), precision: DatePrecision::Day.into() }
+}
+
+/// At most so many seconds old, and whether none is better than an older one.
+pub(crate) fn at_most(seconds: i64, refuse_stale: bool) -> Option<Freshness> {
+    let max_age = Some(prost_types::Duration { seconds, nanos: 0 });
+    Some(Freshness { max_age, refuse_stale })
+}
+
+/// Kemendagri verifies an identity.
+pub(crate) async fn verify(
+    kemendagri: &Channel,
+    request: VerifyIdentityRequest,
+) -> Result<VerifyIdentityResponse, Status> {
+    let mut client = IdentityServiceClient::new(kemendagri.clone());
+    Ok(client.verify_identity(stating("identity-check", request)).await?.into_inner())
 }

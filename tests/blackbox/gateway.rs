@@ -56,8 +56,8 @@ impl Gateway {
     /// Starts `dev` in a folder that an earlier gateway may have used.
     pub(crate) fn start_in(data: TempDir) -> Self {
         let mut command = Command::new(binary());
-        command.args(["dev", "--listen", "127.0.0.1:0", "--operators", "127.0.0.1:0", "--data"]);
-        command.arg(data.path());
+        command.args(["dev", "--listen", "127.0.0.1:0", "--operators", "127.0.0.1:0"]);
+        command.args(["--sandbox", "127.0.0.1:0", "--data"]).arg(data.path());
         Self::wait_until_ready(command, data)
     }
 

@@ -7,14 +7,21 @@
 
 mod access;
 mod calls;
+mod country;
+mod cuts;
+mod deadletter;
 mod durability;
 mod edge;
+mod faults;
 mod folder;
+mod freshness;
 mod gateway;
 mod idempotency;
 mod input;
 mod journal;
+mod order;
 mod privacy;
+mod probes;
 mod raw;
 mod startup;
 mod tidy;

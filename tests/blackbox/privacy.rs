@@ -3,11 +3,15 @@
 use desmigratif_proto::common::v1::{BirthDate, DatePrecision, Sex};
 use desmigratif_proto::identity::v1::identity_service_client::IdentityServiceClient;
 use desmigratif_proto::identity::v1::{IdentityElements, VerifyIdentityRequest};
+use desmigratif_sandbox::{Fault, MINISTRIES, people};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use tonic::Code;
 
-use crate::calls::{look_up, register, registration, submission, submit};
+use crate::calls::{
+    look_up, register, registration, registration_of, submission, submit, verification, verify,
+};
+use crate::country::{Country, Ways, eventually};
 use crate::gateway::{Gateway, fresh_nik, new_id, stating};
 
 const NAME: &str = "Contoh Zubaidah Qistina";
@@ -67,6 +71,7 @@ async fn use_the_exchange(gateway: &Gateway, nik: &str, refused: &str) {
     let verify = VerifyIdentityRequest {
         request_id: new_id(),
         nik: nik.into(),
+        freshness: None,
         elements: Some(IdentityElements {
             name: NAME.into(),
             birth_date: Some(BirthDate {
@@ -99,6 +104,79 @@ async fn use_the_exchange(gateway: &Gateway, nik: &str, refused: &str) {
     assert_eq!(submit(&clinic, clearance).await.unwrap_err().code(), Code::Aborted);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_personal_is_left_behind_when_ministries_answer_with_rubbish() {
+    let country = Country::start(&Ways { log: "debug", ..Ways::default() }).await;
+    let kemnaker = country.gateway.connect("kemnaker").await;
+    let kemendagri = country.gateway.connect("kemendagri").await;
+    let clinic = country.gateway.connect("klinik-indramayu").await;
+    let mut personal = vec![VALUE.to_owned(), EXAMINER.to_owned()];
+    let mut persons = people::candidates();
+    let faults = [
+        Fault::Garbage,
+        Fault::Html,
+        Fault::Http500,
+        Fault::Reset,
+        Fault::LostAnswer,
+        Fault::Quota,
+        Fault::TokenExpired,
+        Fault::Down,
+    ];
+    for fault in faults.map(Some).into_iter().chain([None]) {
+        for ministry in MINISTRIES {
+            country.sandbox.switch().set(ministry, fault);
+        }
+        let person = persons.next().unwrap();
+        register(&kemnaker, registration_of(&person)).await.unwrap();
+        let claim = verification(&person.nik, &person.name, person.birth_date);
+        verify(&kemendagri, claim).await.unwrap();
+        let mut clearance = submission(&person.nik);
+        let stated = clearance.clearance.as_mut().unwrap();
+        stated.findings[0].value = VALUE.into();
+        stated.examiner.as_mut().unwrap().name = EXAMINER.into();
+        let handed_in = submit(&clinic, clearance).await.unwrap().clearance_id;
+        personal.extend([person.nik, person.name]);
+        // Each ministry has been tried with it.
+        for ministry in ["kemenkes", "kemnaker"] {
+            eventually("the clearance is tried", async || {
+                let all = country.deliveries(&["--ministry", ministry]);
+                all.iter().any(|it| it.record == handed_in && it.attempts > 0).then_some(())
+            })
+            .await;
+        }
+    }
+    // One that Kemenkes refuses, with the words of its refusal.
+    let refused = people::candidate(people::REFUSED_PATIENT);
+    register(&kemnaker, registration_of(&refused)).await.unwrap();
+    submit(&clinic, submission(&refused.nik)).await.unwrap();
+    personal.extend([refused.nik, refused.name]);
+    eventually("it is dead", async || {
+        (!country.deliveries(&["--state", "dead"]).is_empty()).then_some(())
+    })
+    .await;
+
+    let personal: Vec<_> = personal.iter().map(String::as_str).collect();
+    for args in [
+        &["deliveries", "list"][..],
+        &["deliveries", "list", "-o", "json"],
+        &["adapters", "list"],
+        &["adapters", "list", "-o", "json"],
+    ] {
+        absent(&personal, &args.join(" "), country.operate(args).as_bytes());
+    }
+    let (_, metrics) = country.gateway.operators_get("/metrics").await;
+    assert!(metrics.contains("kemenkes"), "{metrics}");
+    absent(&personal, "metrics", metrics.as_bytes());
+    absent(&personal, "delivery", &dump_columns(&country.gateway, "SELECT reason FROM delivery"));
+    let mut gateway = country.gateway;
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+    let log = gateway.log();
+    assert!(log.contains("\"level\":\"DEBUG\""), "debug lines are among it");
+    assert!(log.contains("no answer") && log.contains("not delivered"));
+    absent(&personal, "log", log.as_bytes());
+}
+
 fn absent(personal: &[&str], place: &str, bytes: &[u8]) {
     for value in personal {
         let found = bytes.windows(value.len()).any(|window| window == value.as_bytes());
@@ -108,9 +186,14 @@ fn absent(personal: &[&str], place: &str, bytes: &[u8]) {
 
 /// Every value of a table, one after the other.
 fn dump(gateway: &Gateway, table: &str) -> Vec<u8> {
+    dump_columns(gateway, &format!("SELECT * FROM {table}"))
+}
+
+/// Every value that a query finds, one after the other.
+fn dump_columns(gateway: &Gateway, sql: &str) -> Vec<u8> {
     let store = gateway.data().join("store.sqlite");
     let store = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    let mut statement = store.prepare(&format!("SELECT * FROM {table}")).unwrap();
+    let mut statement = store.prepare(sql).unwrap();
     let columns = statement.column_count();
     let mut rows = statement.query([]).unwrap();
     let mut bytes = Vec::new();

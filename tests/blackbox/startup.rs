@@ -165,6 +165,7 @@ async fn a_call_under_way_is_finished_before_the_end() {
         item: Some(VerifyIdentityRequest {
             request_id: new_id(),
             nik: fresh_nik(),
+            freshness: None,
             elements: Some(IdentityElements { name: "Contoh".into(), ..Default::default() }),
         }),
     };

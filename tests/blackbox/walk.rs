@@ -3,7 +3,7 @@
 use crate::gateway::run;
 
 #[test]
-fn the_walk_shows_five_steps_with_receipts_and_nobodys_nik() {
+fn the_walk_shows_six_steps_with_receipts_and_nobodys_nik() {
     let data = tempfile::tempdir().unwrap();
     let (status, out, err) = run(&[
         "dev",
@@ -11,6 +11,8 @@ fn the_walk_shows_five_steps_with_receipts_and_nobodys_nik() {
         "--listen",
         "127.0.0.1:0",
         "--operators",
+        "127.0.0.1:0",
+        "--sandbox",
         "127.0.0.1:0",
         "--data",
         data.path().to_str().unwrap(),
@@ -26,6 +28,14 @@ fn the_walk_shows_five_steps_with_receipts_and_nobodys_nik() {
             rest.iter().position(|line| line.starts_with(|first: char| first.is_ascii_digit()));
         let of_step = &rest[..end.unwrap_or(rest.len())];
         assert!(of_step.iter().any(|line| line.contains("entry ")), "step {step}:\n{out}");
+    }
+    assert!(lines.iter().any(|line| line.contains("identity: VERIFIED")), "{out}");
+    for part in ["workers", "facilities", "development"] {
+        assert!(lines.iter().any(|line| line.trim() == format!("{part}: AVAILABLE")), "{out}");
+    }
+    for ministry in ["KEMENKES", "KEMNAKER"] {
+        let delivered = format!("{ministry}: DELIVERED");
+        assert!(lines.iter().any(|line| line.trim().starts_with(&delivered)), "{out}");
     }
     let entries: Vec<u64> = out
         .split("entry ")

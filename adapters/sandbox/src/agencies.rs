@@ -5,11 +5,12 @@ use desmigratif_core::agency::{Agency, AgencyId, AgencyStatus};
 use desmigratif_core::region::RegionCode;
 
 use AgencyKind::{
-    Clinic, Kemendagri, Kemendes, Kemenkes, Kemnaker, OtherAgency, PresidentOffice, RegionalOffice,
+    Clinic, Kemendagri, Kemendes, Kemenkes, Kemnaker, Operator, OtherAgency, PresidentOffice,
+    RegionalOffice,
 };
 use Purpose::{
-    ClearanceSubmission, IdentityCheck, Oversight, PlacementScreening, ProgrammePlanning,
-    SocialProtection,
+    ClearanceSubmission, IdentityCheck, Operations, Oversight, PlacementScreening,
+    ProgrammePlanning, SocialProtection,
 };
 
 /// Id, kind, name, purposes.
@@ -43,6 +44,7 @@ const ROWS: &[Row] = &[
         "Disnaker Kabupaten Indramayu (sandbox)",
         &[ProgrammePlanning, SocialProtection],
     ),
+    ("operator", Operator, "Pengelola gateway (sandbox)", &[Operations]),
     ("klinik-indramayu", Clinic, "Klinik Contoh Indramayu", &[ClearanceSubmission]),
     ("klinik-wonosobo", Clinic, "Klinik Contoh Wonosobo", &[ClearanceSubmission]),
     ("klinik-malang", Clinic, "Klinik Contoh Malang", &[ClearanceSubmission]),

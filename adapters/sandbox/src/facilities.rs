@@ -26,6 +26,10 @@ const PLACES: &[(&str, &str)] = &[
     ("61.01", "klinik-sambas"),
 ];
 
+/// The facility that is not in operation any more: its ministry says so, its designation is still
+/// open.
+pub const CLOSED: &str = "klinik-sambas";
+
 /// The facilities, each at the first village of its kabupaten whose position is known.
 #[must_use]
 pub fn facilities(gazetteer: &Gazetteer) -> Vec<Facility> {
@@ -60,6 +64,7 @@ mod tests {
     fn every_place_is_a_real_one_and_every_clinic_has_its_facility() {
         let facilities = facilities(&regions::load());
         assert_eq!(facilities.len(), PLACES.len());
+        assert!(facilities.iter().any(|facility| facility.id == CLOSED));
         for agency in crate::agencies::agencies() {
             if let Some(id) = agency.facility {
                 assert!(facilities.iter().any(|facility| facility.id == id), "{id}");

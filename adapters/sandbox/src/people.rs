@@ -1,8 +1,8 @@
 //! The people of the sandbox: a population register, some of whom are registered workers.
 //!
 //! Person n is always the same. The first [`WORKERS`] are workers; the rest are candidates whom a
-//! walk-through may register. A few have a record that cannot be used, one for each outcome that a
-//! check of identity can have: see [`FIXTURES`].
+//! walk-through may register. A few stand for the outcomes that a check of identity can have, and
+//! are neither: see [`fixtures`](crate::fixtures).
 
 use std::collections::BTreeSet;
 
@@ -23,13 +23,22 @@ use uuid::Uuid;
 pub const PEOPLE: u32 = 3_000;
 /// How many of them are registered workers.
 pub const WORKERS: u32 = 240;
-/// People whose record cannot be used: number and status. The NIK of each is in
-/// [`Candidate::nik`] of that number.
-pub const FIXTURES: [(u32, RegisterStatus); 3] = [
-    (WORKERS, RegisterStatus::Deceased),
-    (WORKERS + 1, RegisterStatus::Duplicate),
-    (WORKERS + 2, RegisterStatus::Inactive),
-];
+/// The person who has died.
+pub const DECEASED: u32 = WORKERS;
+/// The person of whom there are two records.
+pub const DUPLICATE: u32 = WORKERS + 1;
+/// The person whose record is not active.
+pub const INACTIVE: u32 = WORKERS + 2;
+/// The person to be verified by the right name.
+pub const VERIFIED: u32 = WORKERS + 3;
+/// The person to be verified by a name that is nearly right.
+pub const FUZZY: u32 = WORKERS + 4;
+/// The person whose name is to be mistaken.
+pub const MISMATCHED: u32 = WORKERS + 5;
+/// The person whom Kemenkes refuses to take as a patient.
+pub const REFUSED_PATIENT: u32 = WORKERS + 6;
+/// The first who is neither a worker nor a fixture.
+const FIRST_CANDIDATE: u32 = WORKERS + 7;
 
 /// Where the people live: the kabupaten that the two pilot villages lie in, and some others.
 const HOMES: [&str; 6] = ["32.12", "33.07", "35.07", "35.02", "52.03", "18.07"];
@@ -99,7 +108,7 @@ pub fn candidate(n: u32) -> Candidate {
 
 /// The people whom a walk-through may register: those who are neither workers nor fixtures.
 pub fn candidates() -> impl Iterator<Item = Candidate> {
-    (WORKERS + 3..PEOPLE).map(candidate)
+    (FIRST_CANDIDATE..PEOPLE).map(candidate)
 }
 
 /// The population register: every person, under a key for pseudonyms.
@@ -164,10 +173,14 @@ fn homes(gazetteer: &Gazetteer) -> Vec<VillageCode> {
 fn person(n: u32, homes: &[VillageCode], key: &SubjectKey, today: Date) -> Option<Person> {
     let candidate = candidate(n);
     let nik = Nik::parse(&candidate.nik).ok()?;
-    let status = FIXTURES
-        .iter()
-        .find(|(number, _)| *number == n)
-        .map_or(RegisterStatus::Active, |(_, status)| *status);
+    let status = match n {
+        DECEASED => RegisterStatus::Deceased,
+        DUPLICATE => RegisterStatus::Duplicate,
+        INACTIVE => RegisterStatus::Inactive,
+        _ => RegisterStatus::Active,
+    };
+    let mother = WOMEN[(n / 5) as usize % WOMEN.len()];
+    let mother = format!("Contoh {mother} {}", SECOND[(n / 11) as usize % SECOND.len()]);
     Some(Person {
         subject: key.pseudonym(&nik),
         nik,
@@ -176,7 +189,7 @@ fn person(n: u32, homes: &[VillageCode], key: &SubjectKey, today: Date) -> Optio
         birth: BirthDate::new(candidate.birth_date, Precision::Day, today).ok()?,
         sex: if candidate.female { Sex::Female } else { Sex::Male },
         village: *homes.get(n as usize % homes.len())?,
-        mother_name: None,
+        mother_name: PersonName::parse(&mother).ok(),
         status,
     })
 }

@@ -26,11 +26,13 @@ pub enum AgencyKind {
     RegionalOffice,
     /// The President's office, which watches coverage.
     PresidentOffice,
+    /// Whoever runs the exchange itself: adapters and deliveries, never anyone's records.
+    Operator,
 }
 
 impl AgencyKind {
     /// Every kind, in declaration order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Kemnaker,
         Self::Kemendagri,
         Self::Kemenkes,
@@ -39,6 +41,7 @@ impl AgencyKind {
         Self::Clinic,
         Self::RegionalOffice,
         Self::PresidentOffice,
+        Self::Operator,
     ];
 
     /// The name under which the kind is stored and written in config files.
@@ -53,6 +56,7 @@ impl AgencyKind {
             Self::Clinic => "clinic",
             Self::RegionalOffice => "regional-office",
             Self::PresidentOffice => "president-office",
+            Self::Operator => "operator",
         }
     }
 

@@ -63,7 +63,7 @@ pub struct Person {
 }
 
 /// What a caller claims of a person; only what is there is compared.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq, Serialize)]
 pub struct Claim {
     /// The name.
     pub name: Option<PersonName>,
@@ -80,7 +80,8 @@ pub struct Claim {
 }
 
 /// An element of identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Element {
     /// The name.
     Name,
@@ -97,7 +98,8 @@ pub enum Element {
 }
 
 /// How a claimed element compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It agrees.
     Match,
@@ -123,6 +125,8 @@ pub enum Outcome {
     Duplicate,
     /// In the register, not active.
     Inactive,
+    /// The register refuses the NIK as one that it cannot have given out (15).
+    Rejected,
     /// The quota of checks is used up; says nothing of the person.
     QuotaExhausted,
     /// No answer; says nothing of the person.
@@ -130,12 +134,24 @@ pub enum Outcome {
 }
 
 /// A check's result.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// What came of it.
     pub outcome: Outcome,
     /// Each claimed element, in the order of [`Element`]; empty unless the record is active.
     pub elements: Vec<(Element, Verdict)>,
+}
+
+/// The register's answer to one claim, kept as the exchange's copy. Holds no value of the claim:
+/// it is found by a keyed digest of it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityCheck {
+    /// Keyed digest of NIK and claim, in hexadecimal.
+    pub id: String,
+    /// The person.
+    pub subject: Subject,
+    /// What came of it.
+    pub check: Check,
 }
 
 /// A check that was recorded with a worker.
@@ -208,7 +224,7 @@ pub fn check(person: Option<&Person>, claim: &Claim, rule: MatchRule) -> Check {
     Check { outcome, elements }
 }
 
-redacted!(Sex, RegisterStatus, Person, Claim, Outcome, Check, Verification);
+redacted!(Sex, RegisterStatus, Person, Claim, Outcome, Check, IdentityCheck, Verification);
 
 #[cfg(test)]
 mod tests {

@@ -20,6 +20,7 @@ macro_rules! redacted {
 }
 
 pub mod access;
+pub mod adapter;
 pub mod agency;
 pub mod birth;
 pub mod clearance;
@@ -36,4 +37,5 @@ pub mod region;
 pub mod stage;
 pub mod subject;
 pub mod text;
+pub mod village_index;
 pub mod worker;

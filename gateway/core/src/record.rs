@@ -10,12 +10,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::access::AgencyKind;
+use crate::adapter::Adapter;
 use crate::agency::Agency;
 use crate::clearance::Clearance;
 use crate::facility::Facility;
 use crate::family::FamilyMember;
-use crate::identity::Person;
+use crate::identity::IdentityCheck;
 use crate::subject::Subject;
+use crate::village_index::VillageIndex;
 use crate::worker::Worker;
 
 /// The kinds of record.
@@ -30,21 +32,27 @@ pub enum Kind {
     Clearance,
     /// A designated health facility; owner Kemenkes.
     Facility,
-    /// A person in the population register; owner Kemendagri.
-    Person,
+    /// An answer of the population register; owner Kemendagri.
+    IdentityCheck,
+    /// The development index of a village; owner Kemendes.
+    VillageIndex,
     /// An agency registered with the exchange.
     Agency,
+    /// Whether deliveries to a ministry are paused.
+    Adapter,
 }
 
 impl Kind {
     /// Every kind, in declaration order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Worker,
         Self::FamilyMember,
         Self::Clearance,
         Self::Facility,
-        Self::Person,
+        Self::IdentityCheck,
+        Self::VillageIndex,
         Self::Agency,
+        Self::Adapter,
     ];
 
     /// The name under which the kind is stored and journalled.
@@ -55,8 +63,10 @@ impl Kind {
             Self::FamilyMember => "family-member",
             Self::Clearance => "clearance",
             Self::Facility => "facility",
-            Self::Person => "person",
+            Self::IdentityCheck => "identity-check",
+            Self::VillageIndex => "village-index",
             Self::Agency => "agency",
+            Self::Adapter => "adapter",
         }
     }
 
@@ -72,8 +82,9 @@ impl Kind {
         match self {
             Self::Worker | Self::FamilyMember => Some(AgencyKind::Kemnaker),
             Self::Clearance | Self::Facility => Some(AgencyKind::Kemenkes),
-            Self::Person => Some(AgencyKind::Kemendagri),
-            Self::Agency => None,
+            Self::IdentityCheck => Some(AgencyKind::Kemendagri),
+            Self::VillageIndex => Some(AgencyKind::Kemendes),
+            Self::Agency | Self::Adapter => None,
         }
     }
 }
@@ -116,10 +127,14 @@ pub enum Record {
     Clearance(Clearance),
     /// A designated health facility.
     Facility(Facility),
-    /// A person in the population register.
-    Person(Person),
+    /// An answer of the population register.
+    IdentityCheck(IdentityCheck),
+    /// The development index of a village.
+    VillageIndex(VillageIndex),
     /// An agency.
     Agency(Agency),
+    /// Whether deliveries to a ministry are paused.
+    Adapter(Adapter),
 }
 
 impl Record {
@@ -131,8 +146,10 @@ impl Record {
             Self::FamilyMember(member) => (Kind::FamilyMember, member.id.to_string()),
             Self::Clearance(clearance) => (Kind::Clearance, clearance.id.to_string()),
             Self::Facility(facility) => (Kind::Facility, facility.id.clone()),
-            Self::Person(person) => (Kind::Person, person.subject.to_string()),
+            Self::IdentityCheck(check) => (Kind::IdentityCheck, check.id.clone()),
+            Self::VillageIndex(index) => (Kind::VillageIndex, index.village.digits()),
             Self::Agency(agency) => (Kind::Agency, agency.id.to_string()),
+            Self::Adapter(adapter) => (Kind::Adapter, adapter.ministry.as_str().to_owned()),
         };
         Key { kind, id }
     }
@@ -168,8 +185,13 @@ impl Record {
             Self::Facility(facility) => {
                 Index { place: Some(facility.village.digits()), ..Index::default() }
             }
-            Self::Person(person) => Index { subject: Some(person.subject), ..Index::default() },
-            Self::Agency(_) => Index::default(),
+            Self::IdentityCheck(check) => {
+                Index { subject: Some(check.subject), ..Index::default() }
+            }
+            Self::VillageIndex(index) => {
+                Index { place: Some(index.village.digits()), ..Index::default() }
+            }
+            Self::Agency(_) | Self::Adapter(_) => Index::default(),
         }
     }
 }
@@ -196,8 +218,10 @@ into_kind!(
     into_family_member -> FamilyMember,
     into_clearance -> Clearance,
     into_facility -> Facility,
-    into_person -> Person,
-    into_agency -> Agency
+    into_identity_check -> IdentityCheck,
+    into_village_index -> VillageIndex,
+    into_agency -> Agency,
+    into_adapter -> Adapter
 );
 
 /// The alias of a clearance: its certificate's number within its facility.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::Zeroize;
 
+use crate::identity::Claim;
 use crate::nik::Nik;
 
 /// A person, to whoever does not hold the key.
@@ -89,6 +90,13 @@ impl SubjectKey {
         self.mac(b"request", &[method.as_bytes(), body])
     }
 
+    /// A digest of what is claimed of a person, to find the register's earlier answer by it.
+    #[must_use]
+    pub fn claim(&self, nik: &Nik, claim: &Claim) -> [u8; 32] {
+        let claim = serde_json::to_vec(claim).expect("texts, dates and codes are JSON");
+        self.mac(b"claim", &[nik.expose().as_bytes(), &claim])
+    }
+
     /// HMAC-SHA-256 over a domain and parts, each with its length, so that no two inputs meet.
     fn mac(&self, domain: &[u8], parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.0)
@@ -144,6 +152,23 @@ mod tests {
     fn method_and_body_of_a_digest_do_not_run_into_each_other() {
         let key = SubjectKey::from_bytes([1; 32]);
         assert_ne!(key.digest("ab", b"c"), key.digest("a", b"bc"));
+    }
+
+    #[test]
+    fn a_claim_s_digest_depends_on_person_and_every_element() {
+        let key = SubjectKey::from_bytes([1; 32]);
+        let nik = |text| Nik::parse(text).unwrap();
+        let (a, b) = (nik("3212184501900001"), nik("3212184501900002"));
+        let place = |text: &str| Claim { birth_place: Some(text.into()), ..Claim::default() };
+        let digests = [
+            key.claim(&a, &place("Indramayu")),
+            key.claim(&b, &place("Indramayu")),
+            key.claim(&a, &place("Wonosobo")),
+            key.claim(&a, &Claim::default()),
+        ];
+        let distinct: std::collections::HashSet<_> = digests.iter().collect();
+        assert_eq!(distinct.len(), digests.len());
+        assert_eq!(digests[0], key.claim(&a, &place("Indramayu")));
     }
 
     proptest! {

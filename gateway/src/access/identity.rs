@@ -42,6 +42,12 @@ impl TrustDomain {
         format!("spiffe://{}/agency/{agency}", self.0)
     }
 
+    /// The URI by which a ministry's connector knows the gateway itself.
+    #[must_use]
+    pub fn gateway_uri(&self) -> String {
+        format!("spiffe://{}/gateway", self.0)
+    }
+
     /// Reads what [`TrustDomain::agency_uri`] writes, and nothing else.
     fn agency_of(&self, uri: &str) -> Result<AgencyId, NoIdentity> {
         let rest = uri.strip_prefix("spiffe://").ok_or(NoIdentity::NotAnAgencyUri)?;

@@ -13,7 +13,8 @@ use desmigratif_proto::options::v1::Effect;
 use super::{Admission, Permit, Refusal};
 
 use AgencyKind::{
-    Clinic, Kemendagri, Kemendes, Kemenkes, Kemnaker, OtherAgency, PresidentOffice, RegionalOffice,
+    Clinic, Kemendagri, Kemendes, Kemenkes, Kemnaker, Operator, OtherAgency, PresidentOffice,
+    RegionalOffice,
 };
 use DataClass::{Contact, Family, HealthConclusion, HealthDetail, Identity, Programme, Public};
 
@@ -182,6 +183,20 @@ const GRANTS: &[Grant] = &[
             "WorkerService/ListFamilyMembers",
         ],
     ),
+    // An operator runs the exchange and sees nobody's records.
+    grant(
+        Operator,
+        Purpose::Operations,
+        &[Public],
+        &[
+            "AdminService/ListAdapters",
+            "AdminService/PauseAdapter",
+            "AdminService/ResumeAdapter",
+            "AdminService/ListDeliveries",
+            "AdminService/ReplayDeliveries",
+            "AdminService/DiscardDelivery",
+        ],
+    ),
     // The President's office watches coverage: numbers only.
     grant(
         PresidentOffice,
@@ -232,7 +247,9 @@ impl Policy {
         path: &str,
         purpose: Option<&str>,
     ) -> Result<Permit, Refusal> {
-        let method = desmigratif_proto::find(path).ok_or(Refusal::MethodUnknown)?;
+        let method = desmigratif_proto::find(path)
+            .filter(|method| method.effect != Effect::Outbound)
+            .ok_or(Refusal::MethodUnknown)?;
         let permit = |purpose, classes| Permit { agency: agency.clone(), purpose, method, classes };
         if matches!(method.effect, Effect::ReadPublic | Effect::ReadSelf) {
             return Ok(permit(None, Classes::of(&[Public])));
@@ -304,6 +321,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_the_gateway_itself_calls_is_called_by_nobody() {
+        let outbound = METHODS.iter().filter(|method| method.effect == Effect::Outbound);
+        let mut count = 0;
+        for method in outbound {
+            for kind in AgencyKind::ALL {
+                let agency = agency(kind);
+                for purpose in Purpose::ALL {
+                    let refusal = Policy.authorise(&agency, method.path, Some(purpose.as_str()));
+                    assert_eq!(refusal.expect_err("outbound"), Refusal::MethodUnknown);
+                }
+            }
+            count += 1;
+        }
+        assert_eq!(count, 2, "Deliver and Lookup");
     }
 
     #[test]

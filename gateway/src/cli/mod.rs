@@ -4,7 +4,11 @@
 mod check;
 mod dev;
 mod gate;
+mod gauges;
+mod ministries;
+mod operate;
 mod regions;
+mod registry;
 mod serve;
 
 use std::io::Write as _;
@@ -13,6 +17,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+
+use operate::{AdaptersVerb, DeliveriesVerb, SandboxVerb};
 
 /// Exit status for a bad command line or configuration (EX_USAGE of sysexits.h).
 const BAD_USAGE: u8 = 64;
@@ -36,11 +42,27 @@ enum Verb {
     Dev(DevArgs),
     /// Run the gateway
     Serve(ConfigArg),
-    /// Check a configuration, its certificates and its store, without serving
+    /// Check a configuration, its certificates, its store and its ministries, without serving
     ///
-    /// Reads the whole journal and recomputes every hash. The gateway must not be running on the
-    /// same store.
-    Check(ConfigArg),
+    /// Reads the whole journal and recomputes every hash: the gateway must not be running on the
+    /// same store, or give --no-store. Asks each ministry the least that shows whether it answers,
+    /// and says whose fault it is when one does not. Fails when anything is not good.
+    Check(CheckArgs),
+    /// Walk through the main job against a gateway that `dev` runs, as its synthetic agencies
+    Walk {
+        /// The profile that `dev` has written; the agencies' certificates lie beside it
+        #[arg(long, value_name = "FILE", default_value = "desmigratif-data/operator.toml")]
+        profile: PathBuf,
+    },
+    /// Look at the ways to the ministries, pause deliveries, let them go on
+    #[command(subcommand)]
+    Adapters(AdaptersVerb),
+    /// Look at deliveries to ministries, put dead ones back, give one up
+    #[command(subcommand)]
+    Deliveries(DeliveriesVerb),
+    /// Make the simulated ministries of `dev` fail, and lift it
+    #[command(subcommand)]
+    Sandbox(SandboxVerb),
     /// Maintain the table of provinces, regencies, districts and villages
     #[command(subcommand)]
     Regions(RegionsVerb),
@@ -65,7 +87,10 @@ struct DevArgs {
     /// Address for operators (readiness, metrics)
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     operators: SocketAddr,
-    /// Walk through the main job over real gRPC with four agencies' certificates, then stop
+    /// Address at which the simulated ministries are made to fail, on loopback
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9191")]
+    sandbox: SocketAddr,
+    /// Walk through the main job over real gRPC with the agencies' certificates, then stop
     #[arg(long)]
     walk: bool,
 }
@@ -76,6 +101,20 @@ struct ConfigArg {
     /// The configuration file (TOML)
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+struct CheckArgs {
+    /// The configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Leave the store alone, as while the gateway runs on it
+    #[arg(long)]
+    no_store: bool,
+    /// Wait up to so many seconds for every ministry to answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait: u64,
 }
 
 #[derive(Debug, Subcommand)]
@@ -140,7 +179,11 @@ fn run(verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Dev(args) => dev::run(&args),
         Verb::Serve(ConfigArg { config }) => serve::run(&config),
-        Verb::Check(ConfigArg { config }) => check::run(&config),
+        Verb::Check(args) => check::run(&args),
+        Verb::Walk { profile } => operate::run(async move { dev::walk(&profile).await }),
+        Verb::Adapters(verb) => operate::run(verb.run()),
+        Verb::Deliveries(verb) => operate::run(verb.run()),
+        Verb::Sandbox(verb) => operate::run(verb.run()),
         Verb::Regions(RegionsVerb::Import { source, out }) => regions::import(&source, &out),
         Verb::Version => say(format_args!(
             "desmigratif {}\ncontract    {}\nregions     {}",

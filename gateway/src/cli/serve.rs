@@ -1,6 +1,5 @@
 //! `serve`: the gateway from a configuration to its end, and the one place that wires it.
 
-use std::collections::HashSet;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -10,27 +9,22 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use desmigratif_adapters::kemendagri::regions;
-use desmigratif_core::agency::Agency;
-use desmigratif_core::facility::Facility;
-use desmigratif_core::identity::MatchRule;
 use desmigratif_core::ports::clock::{Clock, SystemClock};
 use desmigratif_core::ports::store::{Query, Store};
-use desmigratif_core::record::{Key, Kind, Record};
+use desmigratif_core::record::Kind;
 use desmigratif_core::subject::SubjectKey;
 use desmigratif_proto::access::v1 as access_v1;
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::Gauge;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use super::gate::Gate;
-use super::{Failure, say};
+use super::gauges::{StoreGauges, watch_store};
+use super::registry::registered;
+use super::{Failure, ministries, say};
 use crate::access::{Directory, TrustDomain};
 use crate::config::{self, Config};
 use crate::edge::layers::{self, Layers, Methods};
@@ -38,15 +32,13 @@ use crate::edge::listener::{self, Drained, Listener};
 use crate::edge::metrics::Metrics;
 use crate::edge::operators::{Operators, Readiness};
 use crate::edge::tls::{self, Tls};
-use crate::exchange::{Exchange, FacilityIndex, register};
+use crate::exchange::{Exchange, FacilityIndex, Outbox, Wake, register};
 use crate::services;
 use crate::store::sqlite::Sqlite;
 use crate::telemetry::{self, Telemetry};
 
 /// How often certificate files are looked at for changes.
 const TLS_WATCH: Duration = Duration::from_secs(20);
-/// How often the store is asked whether it can serve.
-const STORE_WATCH: Duration = Duration::from_secs(5);
 
 /// Runs the gateway until it is told to stop.
 pub(super) fn run(path: &Path) -> Result<(), Failure> {
@@ -85,6 +77,7 @@ pub(super) struct Gateway {
     watchers: Vec<JoinHandle<()>>,
     tls: Arc<Tls>,
     refusals: TaskTracker,
+    outboxes: JoinSet<()>,
     signals: Signals,
     telemetry: Telemetry,
 }
@@ -104,6 +97,8 @@ impl Gateway {
             trace_ratio: config.telemetry.trace_ratio,
         })
         .map_err(|error| Failure::of("cannot start telemetry", error))?;
+        // After telemetry, through which the adapters measure their calls.
+        let connected = ministries::connect(&config.ministry, &clock)?;
         let metrics = Metrics::new(&telemetry.meter("desmigratif.edge"));
         let tls = Tls::load(tls_files(&config.tls), clock.clone(), metrics.clone())
             .map_err(|error| Failure::of("cannot use the TLS files", error))?;
@@ -149,7 +144,9 @@ impl Gateway {
             gazetteer: Arc::new(gazetteer),
             facilities,
             validity: config.clearance.clone(),
-            match_rule: MatchRule { threshold: config.identity.threshold },
+            ministries: connected,
+            bounds: config.freshness.bounds(),
+            wake: Wake::default(),
         });
 
         let (health, health_service) = tonic_health::server::health_reporter();
@@ -188,6 +185,10 @@ impl Gateway {
         let edge = tokio::spawn(listener.serve(layers, drain.clone()));
         let operators_task = tokio::spawn(operators.serve(stop.clone()));
         let gauges = StoreGauges::new(&telemetry);
+        let mut outboxes = JoinSet::new();
+        for outbox in Outbox::of_all(&exchange, config.outbox.settings()) {
+            outboxes.spawn(outbox.run(drain.clone()));
+        }
         let watchers = vec![
             tokio::spawn(tls.clone().watch(TLS_WATCH)),
             tokio::spawn(watch_store(exchange.clone(), readiness.clone(), gauges)),
@@ -208,6 +209,7 @@ impl Gateway {
             watchers,
             tls,
             refusals,
+            outboxes,
             signals,
             telemetry,
         })
@@ -241,6 +243,8 @@ impl Gateway {
         let drained = self.edge.await.map_err(|error| Failure::of("the edge failed", error))?;
         self.refusals.close();
         self.refusals.wait().await;
+        // Attempts under way end by their own deadlines.
+        self.outboxes.join_all().await;
         for watcher in self.watchers {
             watcher.abort();
         }
@@ -309,54 +313,6 @@ pub(super) fn tls_files(tls: &config::Tls) -> tls::Files {
     }
 }
 
-/// The agencies and facilities that the operator's files register.
-pub(super) fn registered(registry: &config::Registry) -> Result<Vec<Record>, Failure> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Agencies {
-        agency: Vec<Agency>,
-    }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Facilities {
-        facility: Vec<Facility>,
-    }
-    let mut records = Vec::new();
-    if let Some(path) = &registry.agencies {
-        let file: Agencies = read_toml(path)?;
-        records.extend(file.agency.into_iter().map(Record::Agency));
-    }
-    if let Some(path) = &registry.facilities {
-        let file: Facilities = read_toml(path)?;
-        records.extend(file.facility.into_iter().map(Record::Facility));
-    }
-    consistent(registry, &records)?;
-    Ok(records)
-}
-
-/// Refuses files in which an agency or a facility stands twice, or a clinic has no facility: which
-/// of two entries holds decides who may see what.
-fn consistent(registry: &config::Registry, records: &[Record]) -> Result<(), Failure> {
-    let mut keys = HashSet::new();
-    if let Some(twice) = records.iter().map(Record::key).find(|key| !keys.insert(key.clone())) {
-        let what = format!("registry: {} {} stands twice", twice.kind.as_str(), twice.id);
-        return Err(Failure::Usage(what));
-    }
-    let homeless = records.iter().find_map(|record| match record {
-        Record::Agency(Agency { id, facility: Some(facility), .. }) => {
-            let key = Key { kind: Kind::Facility, id: facility.clone() };
-            (!keys.contains(&key)).then_some((id, facility))
-        }
-        _ => None,
-    });
-    match homeless {
-        Some((id, facility)) if registry.facilities.is_some() => Err(Failure::Usage(format!(
-            "registry: agency {id} submits for facility {facility}, which registry.facilities does not have"
-        ))),
-        _ => Ok(()),
-    }
-}
-
 /// Refuses a key that is not the one by which the store's people were filed.
 pub(super) async fn key_fits(store: &dyn Store, key: &SubjectKey) -> Result<(), Failure> {
     let first = store.list(&Query::of(Kind::Worker, 1)).await;
@@ -369,14 +325,6 @@ pub(super) async fn key_fits(store: &dyn Store, key: &SubjectKey) -> Result<(), 
         )),
         _ => Ok(()),
     }
-}
-
-fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
-    let bad = |error: anyhow::Error| {
-        Failure::Usage(format!("{}: {error:#}", path.display()).trim_end().replace('\n', " "))
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| bad(error.into()))?;
-    toml::from_str(&text).map_err(|error| bad(error.into()))
 }
 
 /// The key of pseudonyms, from its file: 64 hexadecimal digits.
@@ -422,44 +370,5 @@ async fn set_serving(health: &HealthReporter, status: ServingStatus) {
         desmigratif_proto::METHODS.iter().map(|method| method.service).collect();
     for service in std::iter::once("").chain(services) {
         health.set_service_status(service, status).await;
-    }
-}
-
-/// What the store tells of itself.
-struct StoreGauges {
-    entries: Gauge<u64>,
-    waiting: Gauge<u64>,
-}
-
-impl StoreGauges {
-    fn new(telemetry: &Telemetry) -> Self {
-        let meter = telemetry.meter("desmigratif.store");
-        Self {
-            entries: meter
-                .u64_gauge("desmigratif.journal.entries")
-                .with_description("Entries in the journal")
-                .build(),
-            waiting: meter
-                .u64_gauge("desmigratif.outbox.waiting")
-                .with_description("Deliveries that wait, by ministry")
-                .build(),
-        }
-    }
-}
-
-/// Asks the store again and again whether it serves, for readiness and metrics.
-async fn watch_store(exchange: Arc<Exchange>, readiness: Arc<Readiness>, gauges: StoreGauges) {
-    let mut tick = tokio::time::interval(STORE_WATCH);
-    loop {
-        tick.tick().await;
-        let entries = exchange.store.journal_len().await;
-        if let Ok(entries) = entries {
-            gauges.entries.record(entries, &[]);
-        }
-        let waiting = exchange.store.waiting_deliveries().await;
-        for (ministry, count) in waiting.iter().flatten() {
-            gauges.waiting.record(*count, &[KeyValue::new("ministry", ministry.as_str())]);
-        }
-        readiness.set_store_ok(entries.is_ok() && waiting.is_ok());
     }
 }

@@ -120,7 +120,7 @@ impl Exchange {
             return Err(Error::NotFound(Kind::Clearance));
         }
         let subjects = vec![clearance.subject];
-        Ok(Disclosed { value: stored, subjects })
+        Ok(Disclosed::read(stored, subjects))
     }
 
     /// The clearances of a worker, or those of the calling clinic, newest first. A clinic sees
@@ -147,7 +147,7 @@ impl Exchange {
         };
         let value = self.store.list(&query).await?;
         let subjects = value.iter().filter_map(|stored| stored.record.index().subject).collect();
-        Ok(Disclosed { value, subjects })
+        Ok(Disclosed::read(value, subjects))
     }
 
     /// Decides on withdrawing a clearance.
@@ -198,7 +198,7 @@ impl Exchange {
             let status = self.clearance_status(&clearance);
             (clearance, status)
         });
-        Ok(Disclosed { value, subjects })
+        Ok(Disclosed::read(value, subjects))
     }
 
     /// How a clearance stands today.

@@ -2,18 +2,21 @@
 
 use desmigratif_core::access::Classes;
 use desmigratif_core::journal::{Draft, EntryKind, Receipt};
-use desmigratif_core::ports::store::Commit;
+use desmigratif_core::ports::store::{Commit, Expect, Write};
+use desmigratif_core::record::Record;
 use desmigratif_core::subject::Subject;
 
 use super::{Call, Error, Exchange};
 
 /// What is about to leave.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Disclosure {
     /// The people whom it is about, in the order of the answer.
     pub subjects: Vec<Subject>,
     /// The classes of data in it, after minimising.
     pub classes: Classes,
+    /// Answers of ministries that the exchange keeps a copy of from now on.
+    pub copies: Vec<Record>,
 }
 
 /// A value read for a caller, with the people whom it is about. It may leave only through
@@ -24,6 +27,15 @@ pub struct Disclosed<T> {
     pub value: T,
     /// The people.
     pub subjects: Vec<Subject>,
+    /// Answers of ministries that the exchange keeps a copy of from now on.
+    pub copies: Vec<Record>,
+}
+
+impl<T> Disclosed<T> {
+    /// What was read of the exchange's own records.
+    pub const fn read(value: T, subjects: Vec<Subject>) -> Self {
+        Self { value, subjects, copies: Vec::new() }
+    }
 }
 
 impl Exchange {
@@ -35,7 +47,10 @@ impl Exchange {
         let mut entry = Self::draft(EntryKind::Disclosure, call);
         entry.subjects = disclosure.subjects;
         entry.classes = disclosure.classes;
-        self.record(entry).await
+        let writes =
+            disclosure.copies.into_iter().map(|record| Write { record, expect: Expect::Any });
+        let commit = Commit { writes: writes.collect(), ..Commit::of(entry) };
+        Ok(self.store.commit(commit).await?.receipt)
     }
 
     /// Puts an entry that changes no record into the journal.
@@ -43,14 +58,6 @@ impl Exchange {
     /// # Errors
     /// [`Error::JournalUnavailable`].
     pub async fn record(&self, entry: Draft) -> Result<Receipt, Error> {
-        let commit = Commit {
-            request: None,
-            writes: Vec::new(),
-            unchanged: Vec::new(),
-            entry,
-            deliveries: Vec::new(),
-            answer: Vec::new(),
-        };
-        Ok(self.store.commit(commit).await?.receipt)
+        Ok(self.store.commit(Commit::of(entry)).await?.receipt)
     }
 }

@@ -28,6 +28,9 @@ pub enum Error {
     /// The clearance is revoked already.
     #[error("the clearance is revoked already")]
     ClearanceRevoked,
+    /// The delivery is settled already.
+    #[error("the delivery is settled already")]
+    DeliverySettled,
     /// The store cannot serve now.
     #[error("the journal is unavailable: {0}")]
     JournalUnavailable(String),
@@ -41,6 +44,7 @@ impl From<store::Error> for Error {
         match error {
             store::Error::RequestReused => Self::IdempotencyMismatch,
             store::Error::Conflict(_) => Self::EtagMismatch,
+            store::Error::DeliverySettled => Self::DeliverySettled,
             store::Error::AliasTaken(kind) => Self::AlreadyExists(kind),
             store::Error::Unavailable(why) => Self::JournalUnavailable(why),
             store::Error::Corrupt(what) => Self::Internal(what),

@@ -5,20 +5,25 @@
 //! entry that records its disclosure is durable, and nothing is changed outside one commit.
 
 mod clearance;
+mod deliveries;
 mod disclose;
 mod error;
 mod facility;
+mod freshness;
 mod identity;
+mod ministries;
+mod outbox;
 mod profile;
 mod register;
 mod submit;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::sync::Arc;
 
 use desmigratif_core::access::Classes;
 use desmigratif_core::clearance::ValidityPolicy;
-use desmigratif_core::identity::MatchRule;
 use desmigratif_core::journal::{Draft, EntryKind, Hash};
 use desmigratif_core::ports::clock::Clock;
 use desmigratif_core::ports::store::{self, Store};
@@ -27,12 +32,17 @@ use desmigratif_core::subject::SubjectKey;
 use uuid::Uuid;
 
 use crate::access::Permit;
+use crate::deadline::Deadline;
 
 pub use clearance::{ClearanceList, NewClearance, WhoseClearance};
+pub use deliveries::{AdapterView, Replayed, Which};
 pub use disclose::{Disclosed, Disclosure};
 pub use error::Error;
 pub use facility::{FacilityIndex, Nearby};
+pub use freshness::{Availability, Bounds, Found, Freshness, Why};
 pub use identity::Verified;
+pub use ministries::{Answers, Connected, Ministries};
+pub use outbox::{Outbox, Settings as OutboxSettings, Wake};
 pub use profile::Profile;
 pub use register::register;
 pub use submit::Change;
@@ -52,8 +62,12 @@ pub struct Exchange {
     pub facilities: FacilityIndex,
     /// How long a clearance is valid for each destination.
     pub validity: ValidityPolicy,
-    /// How alike two values must be to agree.
-    pub match_rule: MatchRule,
+    /// The ministries that are connected.
+    pub ministries: Ministries,
+    /// How old answers may be when the caller does not say.
+    pub bounds: Bounds,
+    /// Counts the commits that made deliveries, so that the outbox wakes.
+    pub wake: Wake,
 }
 
 /// A call under way: who asks with what right, and which request it is.
@@ -67,6 +81,10 @@ pub struct Call {
     pub digest: Hash,
     /// The caller's trace, all zero when there is none.
     pub trace_id: [u8; 16],
+    /// Until when it must be answered.
+    pub deadline: Deadline,
+    /// What ministries have said to it so far.
+    pub answers: Answers,
 }
 
 impl Exchange {

@@ -51,16 +51,7 @@ pub async fn register(
             classes: Classes::NONE,
             trace_id: [0; 16],
         };
-        store
-            .commit(Commit {
-                request: None,
-                writes: batch,
-                unchanged: Vec::new(),
-                entry,
-                deliveries: Vec::new(),
-                answer: Vec::new(),
-            })
-            .await?;
+        store.commit(Commit { writes: batch, ..Commit::of(entry) }).await?;
     }
     Ok(count)
 }

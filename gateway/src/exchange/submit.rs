@@ -2,7 +2,8 @@
 
 use desmigratif_core::access::{AgencyKind, Classes};
 use desmigratif_core::journal::EntryKind;
-use desmigratif_core::ports::store::{Commit, Committed, Delivery, Expect, Write};
+use desmigratif_core::ports::store::outbox::{Delivery, Order};
+use desmigratif_core::ports::store::{Commit, Committed, Expect, Write};
 use desmigratif_core::record::{Key, Record};
 use desmigratif_core::subject::Subject;
 
@@ -15,6 +16,8 @@ pub struct Change {
     pub writes: Vec<(Record, Expect)>,
     /// Records that a rule was judged by, with their versions.
     pub unchanged: Vec<(Key, u64)>,
+    /// What is done with earlier deliveries.
+    pub orders: Vec<Order>,
     /// The people concerned.
     pub subjects: Vec<Subject>,
     /// The classes of data concerned.
@@ -28,6 +31,7 @@ impl Change {
         Self {
             writes: vec![(record, expect)],
             unchanged: Vec::new(),
+            orders: Vec::new(),
             subjects: vec![subject],
             classes,
         }
@@ -60,20 +64,22 @@ impl Exchange {
         let caller = call.permit.agency().kind;
         let mut entry = Self::draft(EntryKind::Change, call);
         entry.classes = change.classes;
-        let deliveries = change
+        // Whatever is written of a person waits in the person's own line, family included.
+        let line = change.subjects.first().copied();
+        let deliveries: Vec<_> = change
             .writes
             .iter()
-            .flat_map(|(record, _)| {
-                let key = record.key();
-                let subject = record.index().subject;
-                recipients(record)
-                    .iter()
-                    .filter(|to| **to != caller)
-                    .map(move |to| Delivery { to: *to, subject, record: key.clone() })
-                    .collect::<Vec<_>>()
+            .filter_map(|(record, _)| Some((record, line.or(record.index().subject)?)))
+            .flat_map(|(record, subject)| {
+                recipients(record).iter().filter(|to| **to != caller).map(move |to| Delivery {
+                    to: *to,
+                    subject,
+                    record: record.key(),
+                })
             })
             .collect();
         entry.subjects = change.subjects;
+        let moves_deliveries = !deliveries.is_empty() || !change.orders.is_empty();
         let writes = change.writes.into_iter().map(|(record, expect)| Write { record, expect });
         let commit = Commit {
             request: call.store_request(),
@@ -81,9 +87,14 @@ impl Exchange {
             unchanged: change.unchanged,
             entry,
             deliveries,
+            orders: change.orders,
             answer,
         };
-        Ok(self.store.commit(commit).await?)
+        let committed = self.store.commit(commit).await?;
+        if moves_deliveries {
+            self.wake.wake();
+        }
+        Ok(committed)
     }
 }
 
@@ -93,6 +104,10 @@ const fn recipients(record: &Record) -> &'static [AgencyKind] {
     match record {
         Record::Worker(_) | Record::FamilyMember(_) => &[AgencyKind::Kemnaker],
         Record::Clearance(_) => &[AgencyKind::Kemenkes, AgencyKind::Kemnaker],
-        Record::Facility(_) | Record::Person(_) | Record::Agency(_) => &[],
+        Record::Facility(_)
+        | Record::IdentityCheck(_)
+        | Record::VillageIndex(_)
+        | Record::Agency(_)
+        | Record::Adapter(_) => &[],
     }
 }

@@ -156,7 +156,7 @@ impl Exchange {
             return Err(Error::NotFound(Kind::Worker));
         }
         let subjects = vec![worker.subject];
-        Ok(Disclosed { value: stored, subjects })
+        Ok(Disclosed::read(stored, subjects))
     }
 
     /// Workers by region and stage, in order of registration.
@@ -169,7 +169,7 @@ impl Exchange {
         filter: WorkerFilter,
     ) -> Result<Disclosed<Vec<Stored>>, Error> {
         let Some(place) = narrower(&filter.place, &call.permit.place_bound()) else {
-            return Ok(Disclosed { value: Vec::new(), subjects: Vec::new() });
+            return Ok(Disclosed::read(Vec::new(), Vec::new()));
         };
         let query = Query {
             place: Some(place).filter(|place| !place.is_empty()),
@@ -179,7 +179,7 @@ impl Exchange {
         };
         let value = self.store.list(&query).await?;
         let subjects = value.iter().filter_map(|stored| stored.record.index().subject).collect();
-        Ok(Disclosed { value, subjects })
+        Ok(Disclosed::read(value, subjects))
     }
 
     /// Decides on changing fields of a worker. `etag` is the version last read, if stated.
@@ -295,7 +295,7 @@ impl Exchange {
             stored.into_iter().filter_map(|stored| stored.record.into_family_member()).collect();
         let mut subjects = worker.subjects;
         subjects.extend(members.iter().filter_map(|member| member.subject));
-        Ok(Disclosed { value: members, subjects })
+        Ok(Disclosed::read(members, subjects))
     }
 
     async fn worker_to_change(

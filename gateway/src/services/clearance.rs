@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use desmigratif_adapters::connector::wire as records;
 use desmigratif_core::clearance::{
-    Clearance, ClearanceStatus, Conclusion, Country, Examiner, Finding, Interpretation,
-    PregnancyResult, PregnancyTest, RevocationReason, in_order,
+    ClearanceStatus, Conclusion, Country, Examiner, Finding, Interpretation, PregnancyResult,
+    PregnancyTest, RevocationReason, in_order,
 };
-use desmigratif_core::record::{Kind, Record, Stored};
+use desmigratif_core::record::{Record, Stored};
 use desmigratif_proto::Path;
 use desmigratif_proto::health::v1 as wire_v1;
 use desmigratif_proto::health::v1::clearance_details::Subject;
@@ -181,7 +182,7 @@ impl ChangeRequest for SubmitClearanceRequest {
         let response = SubmitClearanceResponse {
             clearance_id: clearance.id.to_string(),
             valid_until: wire::day(clearance.valid_until(&exchange.validity)),
-            status: status_to_wire(exchange.clearance_status(&clearance)).into(),
+            status: records::status_to_wire(exchange.clearance_status(&clearance)).into(),
             ..SubmitClearanceResponse::default()
         };
         Ok((change, response))
@@ -204,9 +205,9 @@ impl DisclosureRequest for GetClearanceRequest {
         call: &Call,
         id: Uuid,
     ) -> Result<Disclosed<GetClearanceResponse>, Error> {
-        let Disclosed { value, subjects } = exchange.clearance(call, id).await?;
+        let Disclosed { value, subjects, .. } = exchange.clearance(call, id).await?;
         let clearance = Some(to_wire(exchange, &value)?);
-        Ok(Disclosed { value: GetClearanceResponse { clearance, receipt: None }, subjects })
+        Ok(Disclosed::read(GetClearanceResponse { clearance, receipt: None }, subjects))
     }
 }
 
@@ -235,7 +236,7 @@ impl DisclosureRequest for ListClearancesRequest {
     ) -> Result<Disclosed<ListClearancesResponse>, Error> {
         let filter = list.worker.map(|id| id.to_string()).unwrap_or_default();
         let full = list.limit as usize;
-        let Disclosed { value, subjects } = exchange.clearances(call, list).await?;
+        let Disclosed { value, subjects, .. } = exchange.clearances(call, list).await?;
         let next_page_token = match value.last() {
             Some(last) if value.len() == full => page::token(&[&filter], &last.record.key().id),
             _ => String::new(),
@@ -243,7 +244,7 @@ impl DisclosureRequest for ListClearancesRequest {
         let clearances =
             value.iter().map(|stored| to_wire(exchange, stored)).collect::<Result<_, _>>()?;
         let value = ListClearancesResponse { clearances, next_page_token, receipt: None };
-        Ok(Disclosed { value, subjects })
+        Ok(Disclosed::read(value, subjects))
     }
 }
 
@@ -316,7 +317,7 @@ impl DisclosureRequest for VerifyCertificateRequest {
                 receipt: None,
             },
         };
-        Ok(Disclosed { value, subjects: found.subjects })
+        Ok(Disclosed::read(value, found.subjects))
     }
 }
 
@@ -324,43 +325,9 @@ fn to_wire(exchange: &Exchange, stored: &Stored) -> Result<wire_v1::Clearance, E
     let Record::Clearance(clearance) = &stored.record else {
         return Err(Error::Internal("a clearance is expected".into()));
     };
-    let Clearance { examiner, pregnancy_test, .. } = clearance;
-    Ok(wire_v1::Clearance {
-        clearance_id: clearance.id.to_string(),
-        etag: stored.version.to_string(),
-        worker_id: clearance.worker_id.to_string(),
-        facility_id: clearance.facility_id.clone(),
-        certificate_number: clearance.certificate_number.clone(),
-        examined_on: clearance.examined_on.to_string(),
-        issued_on: clearance.issued_on.to_string(),
-        valid_until: wire::day(clearance.valid_until(&exchange.validity)),
-        destination_country: clearance.destination.to_string(),
-        conclusion: conclusion_to_wire(clearance.conclusion).into(),
-        status: status_to_wire(exchange.clearance_status(clearance)).into(),
-        examiner: Some(wire_v1::Examiner {
-            name: examiner.name.expose().to_owned(),
-            sip_number: examiner.sip_number.clone(),
-        }),
-        findings: clearance.findings.iter().map(finding_to_wire).collect(),
-        pregnancy_test: pregnancy_test.map(|test| wire_v1::PregnancyTest {
-            tested_on: test.tested_on.to_string(),
-            result: match test.result {
-                PregnancyResult::Negative => wire_v1::PregnancyResult::Negative,
-                PregnancyResult::Positive => wire_v1::PregnancyResult::Positive,
-            }
-            .into(),
-        }),
-        owner: Kind::Clearance.owner().map_or(0, |owner| wire::agency_kind(owner).into()),
-        as_of: Some(wire::timestamp(stored.as_of)),
-    })
-}
-
-const fn conclusion_to_wire(conclusion: Conclusion) -> wire_v1::Conclusion {
-    match conclusion {
-        Conclusion::Fit => wire_v1::Conclusion::Fit,
-        Conclusion::Unfit => wire_v1::Conclusion::Unfit,
-        Conclusion::TemporarilyUnfit => wire_v1::Conclusion::TemporarilyUnfit,
-    }
+    let (status, until) =
+        (exchange.clearance_status(clearance), clearance.valid_until(&exchange.validity));
+    Ok(records::clearance(clearance, stored.version, stored.as_of, status, until))
 }
 
 const fn read_conclusion(conclusion: wire_v1::Conclusion) -> Option<Conclusion> {
@@ -380,16 +347,6 @@ const fn read_pregnancy(result: wire_v1::PregnancyResult) -> Option<PregnancyRes
     }
 }
 
-const fn status_to_wire(status: ClearanceStatus) -> wire_v1::ClearanceStatus {
-    match status {
-        ClearanceStatus::Valid => wire_v1::ClearanceStatus::Valid,
-        ClearanceStatus::Expired => wire_v1::ClearanceStatus::Expired,
-        ClearanceStatus::Void => wire_v1::ClearanceStatus::Void,
-        ClearanceStatus::Revoked => wire_v1::ClearanceStatus::Revoked,
-        ClearanceStatus::NotFit => wire_v1::ClearanceStatus::NotFit,
-    }
-}
-
 fn read_finding(finding: &wire_v1::Finding) -> Finding {
     Finding {
         code: finding.code.clone(),
@@ -401,20 +358,5 @@ fn read_finding(finding: &wire_v1::Finding) -> Finding {
             wire_v1::Interpretation::Normal => Some(Interpretation::Normal),
             wire_v1::Interpretation::Abnormal => Some(Interpretation::Abnormal),
         },
-    }
-}
-
-fn finding_to_wire(finding: &Finding) -> wire_v1::Finding {
-    let interpretation = match finding.interpretation {
-        None => wire_v1::Interpretation::Unspecified,
-        Some(Interpretation::Normal) => wire_v1::Interpretation::Normal,
-        Some(Interpretation::Abnormal) => wire_v1::Interpretation::Abnormal,
-    };
-    wire_v1::Finding {
-        code: finding.code.clone(),
-        display: finding.display.clone(),
-        value: finding.value.clone(),
-        unit: finding.unit.clone(),
-        interpretation: interpretation.into(),
     }
 }

@@ -143,9 +143,7 @@ fn exchange(error: Error) -> Fault {
                     "surat keterangan sehat tidak ada, atau bukan untuk Anda",
                 ),
                 Kind::Facility => ("no such facility", "fasilitas kesehatan tidak ada"),
-                Kind::FamilyMember | Kind::Person | Kind::Agency => {
-                    ("no such record, or not for you", "data tidak ada, atau bukan untuk Anda")
-                }
+                _ => ("no such record, or not for you", "data tidak ada, atau bukan untuk Anda"),
             };
             fault(Code::NotFound, ErrorReason::NotFound, en, id)
         }
@@ -159,12 +157,16 @@ fn exchange(error: Error) -> Fault {
                     "the facility has submitted this certificate number already",
                     "fasilitas sudah mengirim nomor sertifikat ini",
                 ),
-                Kind::Facility | Kind::FamilyMember | Kind::Person | Kind::Agency => {
-                    ("the record exists already", "data sudah ada")
-                }
+                _ => ("the record exists already", "data sudah ada"),
             };
             fault(Code::AlreadyExists, ErrorReason::AlreadyExists, en, id)
         }
+        Error::DeliverySettled => fault(
+            Code::FailedPrecondition,
+            ErrorReason::DeliverySettled,
+            "there is no such delivery, or it is settled already",
+            "pengiriman itu tidak ada, atau sudah selesai",
+        ),
         Error::EtagMismatch => fault(
             Code::Aborted,
             ErrorReason::EtagMismatch,

@@ -18,7 +18,8 @@ use super::failure::Failure;
 use super::reading::Reading;
 use super::wire;
 use crate::access::{Admission, Permit};
-use crate::exchange::{Call, Change, Disclosed, Disclosure, Error, Exchange};
+use crate::deadline::Deadline;
+use crate::exchange::{Answers, Call, Change, Disclosed, Disclosure, Error, Exchange};
 
 /// How often a change is decided anew when another commit came between reading and writing.
 const DECISIONS: u32 = 4;
@@ -106,19 +107,29 @@ pub(super) fn permit<M>(request: &Request<M>) -> Result<Permit, Failure> {
     }
 }
 
+/// Takes what the edge put beside a request: the permit, and until when it must be answered. The
+/// edge answers before a handler when there is none, so its absence is a defect of the wiring.
+fn admitted<M>(request: &Request<M>) -> Result<(Permit, Deadline), Failure> {
+    let deadline = request.extensions().get::<Deadline>().copied();
+    let deadline = deadline
+        .ok_or_else(|| Error::Internal("a call reached its handler without a deadline".into()))?;
+    Ok((permit(request)?, deadline))
+}
+
 /// A unary call that changes records.
 pub(super) async fn change<Q: ChangeRequest>(
     exchange: &Exchange,
     request: Request<Q>,
 ) -> Result<Response<Q::Response>, Status> {
-    let permit = permit(&request)?;
-    Ok(Response::new(change_one(exchange, &permit, &request.into_inner()).await?))
+    let (permit, deadline) = admitted(&request)?;
+    Ok(Response::new(change_one(exchange, &permit, deadline, &request.into_inner()).await?))
 }
 
 /// One change, from its own call or from a stream.
 pub(super) async fn change_one<Q: ChangeRequest>(
     exchange: &Exchange,
     permit: &Permit,
+    deadline: Deadline,
     request: &Q,
 ) -> Result<Q::Response, Failure> {
     let mut reading = Reading::of(request);
@@ -128,7 +139,7 @@ pub(super) async fn change_one<Q: ChangeRequest>(
     let (Ok(id), true) = (Uuid::parse_str(request.request_id()), reading.is_valid()) else {
         return Err(reading.into_failure());
     };
-    let call = call(exchange, permit, Some(id), request);
+    let call = call(exchange, permit, deadline, Some(id), request);
     let mut input = Some(input);
     let mut committed = exchange.answered(&call).await?;
     let mut decisions = 0;
@@ -190,7 +201,7 @@ pub(super) fn change_stream<I: StreamItem>(
     exchange: &Arc<Exchange>,
     request: Request<Streaming<I>>,
 ) -> Result<Response<Items<I::Answer>>, Status> {
-    let permit = permit(&request)?;
+    let (permit, deadline) = admitted(&request)?;
     let exchange = exchange.clone();
     let mut items = request.into_inner();
     let (answers, stream) = tokio::sync::mpsc::channel(WAITING_ANSWERS);
@@ -201,7 +212,7 @@ pub(super) fn change_stream<I: StreamItem>(
                 Err(status) => Err(status),
                 Ok(Some(item)) => {
                     let request = item.into_request();
-                    let outcome = change_one(&exchange, &permit, &request).await;
+                    let outcome = change_one(&exchange, &permit, deadline, &request).await;
                     Ok(I::answer(request.request_id().to_owned(), outcome))
                 }
             };
@@ -220,21 +231,23 @@ pub(super) async fn disclose<Q: DisclosureRequest>(
     exchange: &Exchange,
     request: Request<Q>,
 ) -> Result<Response<Q::Response>, Status> {
-    let permit = permit(&request)?;
-    Ok(Response::new(disclose_one(exchange, &permit, &request.into_inner()).await?))
+    let (permit, deadline) = admitted(&request)?;
+    Ok(Response::new(disclose_one(exchange, &permit, deadline, &request.into_inner()).await?))
 }
 
 async fn disclose_one<Q: DisclosureRequest>(
     exchange: &Exchange,
     permit: &Permit,
+    deadline: Deadline,
     request: &Q,
 ) -> Result<Q::Response, Failure> {
     let input = read(exchange, request)?;
-    let call = call(exchange, permit, None, request);
-    let Disclosed { value: mut answer, subjects } = Q::answer(exchange, &call, input).await?;
+    let call = call(exchange, permit, deadline, None, request);
+    let Disclosed { value: mut answer, subjects, copies } =
+        Q::answer(exchange, &call, input).await?;
     answer.minimise(wire::class_set(permit.classes()));
     let classes = wire::classes(answer.classes_present());
-    let receipt = exchange.disclose(&call, Disclosure { subjects, classes }).await?;
+    let receipt = exchange.disclose(&call, Disclosure { subjects, classes, copies }).await?;
     *answer.receipt_mut() = Some(wire::receipt(&receipt));
     Ok(answer)
 }
@@ -251,6 +264,7 @@ pub(super) fn read<Q: Read>(exchange: &Exchange, request: &Q) -> Result<Q::Input
 fn call(
     exchange: &Exchange,
     permit: &Permit,
+    deadline: Deadline,
     request_id: Option<Uuid>,
     body: &impl Message,
 ) -> Call {
@@ -259,6 +273,8 @@ fn call(
         request_id,
         digest: digest(exchange, permit, body),
         trace_id: crate::telemetry::trace_id().map_or([0; 16], |id| id.to_bytes()),
+        deadline,
+        answers: Answers::default(),
     }
 }
 

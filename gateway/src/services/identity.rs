@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::flow::{ChangeRequest, Items, Read, StreamItem, change, change_stream, receipted};
 use super::reading::Reading;
 use super::wire;
-use crate::exchange::{Call, Change, Error, Exchange};
+use crate::exchange::{Call, Change, Error, Exchange, Freshness};
 
 receipted!(; warned: VerifyIdentityResponse);
 
@@ -65,16 +65,18 @@ impl StreamItem for BatchVerifyIdentitiesRequest {
 }
 
 impl Read for VerifyIdentityRequest {
-    type Input = (Nik, Claim);
+    type Input = (Nik, Claim, Freshness);
 
-    fn read(&self, reading: &mut Reading, exchange: &Exchange) -> Option<(Nik, Claim)> {
+    fn read(&self, reading: &mut Reading, exchange: &Exchange) -> Option<Self::Input> {
         let root = Path::ROOT;
         let nik = wire::read_nik(reading, root.field("nik"), &self.nik, exchange);
         let claim = self
             .elements
             .as_ref()
             .and_then(|elements| read_claim(reading, root.field("elements"), elements, exchange));
-        Some((nik?, claim?))
+        let at = root.field("freshness");
+        let freshness = wire::read_freshness(reading, at, self.freshness.as_ref());
+        Some((nik?, claim?, freshness?))
     }
 }
 
@@ -134,10 +136,12 @@ impl ChangeRequest for VerifyIdentityRequest {
     async fn decide(
         exchange: &Exchange,
         call: &Call,
-        (nik, claim): (Nik, Claim),
+        (nik, claim, freshness): (Nik, Claim, Freshness),
     ) -> Result<(Change, VerifyIdentityResponse), Error> {
-        let (change, verified) = exchange.verify_identity(call, &nik, &claim).await?;
-        let results = verified.check.elements.into_iter().map(|(element, verdict)| {
+        let (change, verified) = exchange.verify_identity(call, &nik, &claim, freshness).await?;
+        let status = wire::provenance(&verified.found);
+        let elements = verified.found.value.map(|check| check.elements).unwrap_or_default();
+        let results = elements.into_iter().map(|(element, verdict)| {
             let (verdict, score) = match verdict {
                 Verdict::Match => (ElementVerdict::Match, 100),
                 Verdict::Fuzzy(score) => (ElementVerdict::Fuzzy, score),
@@ -150,9 +154,10 @@ impl ChangeRequest for VerifyIdentityRequest {
             }
         });
         let response = VerifyIdentityResponse {
-            outcome: outcome_to_wire(verified.check.outcome).into(),
+            outcome: outcome_to_wire(verified.outcome).into(),
             results: results.collect(),
             worker_id: verified.worker.map(|id| id.to_string()).unwrap_or_default(),
+            status: Some(status),
             ..VerifyIdentityResponse::default()
         };
         Ok((change, response))
@@ -178,6 +183,7 @@ const fn outcome_to_wire(outcome: Outcome) -> IdentityOutcome {
         Outcome::Deceased => IdentityOutcome::Deceased,
         Outcome::Duplicate => IdentityOutcome::Duplicate,
         Outcome::Inactive => IdentityOutcome::Inactive,
+        Outcome::Rejected => IdentityOutcome::Rejected,
         Outcome::QuotaExhausted => IdentityOutcome::QuotaExhausted,
         Outcome::Unavailable => IdentityOutcome::Unavailable,
     }

@@ -5,6 +5,7 @@
 //! (`read`) and its use case. Conversions stand beside the service that uses them.
 
 mod access;
+mod admin;
 mod clearance;
 mod facility;
 mod failure;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use desmigratif_proto::access::v1::Limits;
 use desmigratif_proto::access::v1::access_service_server::AccessServiceServer;
+use desmigratif_proto::admin::v1::admin_service_server::AdminServiceServer;
 use desmigratif_proto::health::v1::facility_service_server::FacilityServiceServer;
 use desmigratif_proto::health::v1::medical_clearance_service_server::MedicalClearanceServiceServer;
 use desmigratif_proto::identity::v1::identity_service_server::IdentityServiceServer;
@@ -48,6 +50,7 @@ pub fn routes(exchange: &Arc<Exchange>, limits: Limits, message_bytes: usize) ->
     serve!(WorkerServiceServer, worker::Workers(exchange.clone()));
     serve!(MedicalClearanceServiceServer, clearance::Clearances(exchange.clone()));
     serve!(FacilityServiceServer, facility::Facilities(exchange.clone()));
+    serve!(AdminServiceServer, admin::Administration(exchange.clone()));
     serve!(AccessServiceServer, access::Standing { exchange: exchange.clone(), limits });
     routes
 }

@@ -1,15 +1,18 @@
 //! What the flow promises whatever happens below it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use desmigratif_adapters::kemendagri::regions;
 use desmigratif_core::access::{AgencyKind, Purpose};
 use desmigratif_core::agency::{Agency, AgencyId, AgencyStatus};
 use desmigratif_core::clearance::ValidityPolicy;
-use desmigratif_core::identity::MatchRule;
 use desmigratif_core::journal::Entry;
 use desmigratif_core::ports::clock::SystemClock;
+use desmigratif_core::ports::store::outbox::{
+    Backlog, Filter, Lease, Leased, Settlement, Status as DeliveryStatus,
+};
 use desmigratif_core::ports::store::{
     Commit, Committed, Error, Query, Request as StoreRequest, Store, Tally,
 };
@@ -25,7 +28,8 @@ use tonic::{Code, Request, Status};
 use super::village::Villages;
 use super::worker::Workers;
 use crate::access::Policy;
-use crate::exchange::{Exchange, FacilityIndex, register};
+use crate::deadline::Deadline;
+use crate::exchange::{Bounds, Exchange, FacilityIndex, Ministries, Wake, register};
 use crate::store::sqlite::Sqlite;
 
 const KENANGA: &str = "32.12.16.2004";
@@ -67,8 +71,20 @@ impl Store for FullDisk {
         self.0.entries(from, limit).await
     }
 
-    async fn waiting_deliveries(&self) -> Result<Vec<(AgencyKind, u64)>, Error> {
-        self.0.waiting_deliveries().await
+    async fn lease(&self, lease: Lease) -> Result<Vec<Leased>, Error> {
+        self.0.lease(lease).await
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), Error> {
+        self.0.settle(settlements).await
+    }
+
+    async fn deliveries(&self, filter: &Filter) -> Result<Vec<DeliveryStatus>, Error> {
+        self.0.deliveries(filter).await
+    }
+
+    async fn backlogs(&self) -> Result<Vec<Backlog>, Error> {
+        self.0.backlogs().await
     }
 
     async fn verify(&self) -> Result<u64, Error> {
@@ -93,7 +109,13 @@ async fn exchange<S: Store>(
         gazetteer: Arc::new(gazetteer),
         facilities: FacilityIndex::of([]),
         validity: ValidityPolicy::default(),
-        match_rule: MatchRule { threshold: 90 },
+        ministries: Ministries::default(),
+        bounds: Bounds {
+            identity: Duration::ZERO,
+            workforce: Duration::from_secs(3_600),
+            village_index: Duration::from_secs(3_600),
+        },
+        wake: Wake::default(),
     })
 }
 
@@ -111,6 +133,8 @@ fn admitted<M>(message: M, path: &str, purpose: Purpose) -> Request<M> {
     let mut request = Request::new(message);
     let admission = Policy.admit(&kemnaker, path, Some(purpose.as_str())).unwrap();
     request.extensions_mut().insert(admission);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    request.extensions_mut().insert(Deadline(deadline));
     request
 }
 
@@ -131,7 +155,7 @@ async fn nothing_personal_leaves_when_the_journal_cannot_be_written() {
     };
     refused(Workers(exchange.clone()).list_workers(list_workers()).await.unwrap_err());
     let profile = admitted(
-        GetVillageProfileRequest { code: KENANGA.into() },
+        GetVillageProfileRequest { code: KENANGA.into(), freshness: None },
         "/desmigratif.village.v1.VillageService/GetVillageProfile",
         Purpose::ProgrammePlanning,
     );

@@ -2,35 +2,33 @@
 
 use std::sync::Arc;
 
-use desmigratif_core::access::AgencyKind;
 use desmigratif_core::region::{
     Level, RETIRED_BY, Region, RegionCode, Resolution, TimeZone, Village, VillageCode, VillageKind,
 };
-use desmigratif_core::stage::Stage;
 use desmigratif_proto::Path;
 use desmigratif_proto::village::v1 as wire_v1;
 use desmigratif_proto::village::v1::village_service_server::VillageService;
 use desmigratif_proto::village::v1::{
-    Availability, BatchGetVillagesRequest, BatchGetVillagesResponse, CodeStanding, CodeSystem,
-    DevelopmentPart, GetVillageProfileRequest, GetVillageProfileResponse, GetVillageRequest,
-    GetVillageResponse, HealthPart, ListRegionsRequest, ListRegionsResponse, ListVillagesRequest,
-    ListVillagesResponse, NearbyFacility, PartStatus, RegionLevel, ResolveCodeRequest,
-    ResolveCodeResponse, SearchVillagesRequest, SearchVillagesResponse, VillageHit, WorkforcePart,
+    BatchGetVillagesRequest, BatchGetVillagesResponse, CodeStanding, CodeSystem,
+    GetVillageProfileRequest, GetVillageProfileResponse, GetVillageRequest, GetVillageResponse,
+    ListRegionsRequest, ListRegionsResponse, ListVillagesRequest, ListVillagesResponse,
+    RegionLevel, ResolveCodeRequest, ResolveCodeResponse, SearchVillagesRequest,
+    SearchVillagesResponse, VillageHit,
 };
 use tonic::{Request, Response, Status};
 
 use super::failure::Failure;
-use super::flow::{DisclosureRequest, Read, disclose, read, receipted};
+use super::flow::{Read, disclose, read};
 use super::reading::Reading;
 use super::{page, wire};
-use crate::exchange::{Call, Disclosed, Error, Exchange, Profile};
+use crate::exchange::Exchange;
+
+mod profile;
 
 /// Villages of a page when the caller does not say.
 const PAGE: u32 = 100;
 /// Hits of a search when the caller does not say.
 const HITS: u32 = 10;
-
-receipted!(GetVillageProfileResponse);
 
 /// The service.
 pub(super) struct Villages(pub(super) Arc<Exchange>);
@@ -246,95 +244,7 @@ impl Read for ResolveCodeRequest {
     }
 }
 
-impl Read for GetVillageProfileRequest {
-    type Input = VillageCode;
-
-    fn read(&self, reading: &mut Reading, exchange: &Exchange) -> Option<VillageCode> {
-        wire::read_village(reading, Path::ROOT.field("code"), &self.code, exchange)
-    }
-}
-
-impl DisclosureRequest for GetVillageProfileRequest {
-    type Response = GetVillageProfileResponse;
-
-    async fn answer(
-        exchange: &Exchange,
-        call: &Call,
-        code: VillageCode,
-    ) -> Result<Disclosed<GetVillageProfileResponse>, Error> {
-        let profile = exchange.profile(call, code).await?;
-        let gazetteer = &exchange.gazetteer;
-        let village = gazetteer.village(code).map(|it| village_to_wire(&it, gazetteer.decree()));
-        let value = GetVillageProfileResponse {
-            village,
-            workforce: Some(workforce(&profile)),
-            health: Some(health(&profile)),
-            development: Some(DevelopmentPart {
-                status: Some(unavailable(
-                    AgencyKind::Kemendes,
-                    "the village index is not connected to this gateway",
-                    "indeks desa belum tersambung ke gateway ini",
-                )),
-                ..DevelopmentPart::default()
-            }),
-            receipt: None,
-        };
-        Ok(Disclosed { value, subjects: Vec::new() })
-    }
-}
-
-fn workforce(profile: &Profile) -> WorkforcePart {
-    let at = |stage: Stage| {
-        profile.workers.iter().find(|tally| tally.state == stage.as_str()).map_or(0, |it| it.count)
-    };
-    WorkforcePart {
-        status: Some(PartStatus {
-            as_of: profile.workers.iter().map(|tally| tally.newest).max().map(wire::timestamp),
-            ..available(AgencyKind::Kemnaker)
-        }),
-        prospective: at(Stage::Prospective),
-        ready: at(Stage::Ready),
-        abroad: at(Stage::Abroad),
-        returned: at(Stage::Returned),
-    }
-}
-
-fn health(profile: &Profile) -> HealthPart {
-    let status = if profile.facilities.is_empty() {
-        unavailable(
-            AgencyKind::Kemenkes,
-            "no designated facility is known, or the village has no published position",
-            "tidak ada fasilitas yang ditunjuk, atau posisi desa tidak diketahui",
-        )
-    } else {
-        available(AgencyKind::Kemenkes)
-    };
-    let nearest_facilities = profile.facilities.iter().map(|near| NearbyFacility {
-        facility_id: near.facility.id.clone(),
-        name: near.facility.name.clone(),
-        distance_km: near.distance_km,
-    });
-    HealthPart { status: Some(status), nearest_facilities: nearest_facilities.collect() }
-}
-
-fn available(owner: AgencyKind) -> PartStatus {
-    PartStatus {
-        owner: wire::agency_kind(owner).into(),
-        availability: Availability::Available.into(),
-        ..PartStatus::default()
-    }
-}
-
-fn unavailable(owner: AgencyKind, en: &str, id: &str) -> PartStatus {
-    PartStatus {
-        owner: wire::agency_kind(owner).into(),
-        availability: Availability::Unavailable.into(),
-        as_of: None,
-        reason_en: en.into(),
-        reason_id: id.into(),
-    }
-}
-
+/// A village, for the wire.
 fn village_to_wire(village: &Village<'_>, decree: &str) -> wire_v1::Village {
     let kind = match village.kind() {
         VillageKind::Kelurahan => wire_v1::VillageKind::Kelurahan,

@@ -1,4 +1,7 @@
-//! Conversions that several services share: wire value <-> domain value.
+//! Conversions that several services share: wire value <-> domain value. How a record looks on the
+//! wire is the connector's to say, which hands records to ministries in the same messages.
+
+use std::time::Duration;
 
 use desmigratif_core::access::{AgencyKind, Classes, Purpose};
 use desmigratif_core::birth::{self, BirthDate, Precision};
@@ -11,19 +14,15 @@ use desmigratif_core::region::{RegionCode, Resolution, VillageCode};
 use desmigratif_core::text::{Rule, Text};
 use desmigratif_proto::common::v1 as common;
 use desmigratif_proto::{ClassSet, Path};
-use jiff::Timestamp;
 use jiff::civil::Date;
 
+pub(super) use desmigratif_adapters::connector::wire::{agency_kind, day, stage, timestamp};
+
 use super::reading::Reading;
-use crate::exchange::Exchange;
+use crate::exchange::{Availability, Exchange, Found, Freshness};
 
 /// A worker's least age, by which the century of a NIK's year is guessed for a remark.
 const LEAST_AGE: i16 = 18;
-
-/// A time, for the wire.
-pub(super) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
-    prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
-}
 
 /// A receipt, for the wire.
 pub(super) fn receipt(receipt: &journal::Receipt) -> common::Receipt {
@@ -37,25 +36,6 @@ pub(super) fn receipt(receipt: &journal::Receipt) -> common::Receipt {
 /// A position, for the wire.
 pub(super) const fn lat_lng(at: Coordinate) -> common::LatLng {
     common::LatLng { latitude: at.latitude(), longitude: at.longitude() }
-}
-
-/// A day, for the wire; empty for none.
-pub(super) fn day(day: Option<Date>) -> String {
-    day.map_or_else(String::new, |day| day.to_string())
-}
-
-/// An agency kind, for the wire.
-pub(super) const fn agency_kind(kind: AgencyKind) -> common::AgencyKind {
-    match kind {
-        AgencyKind::Kemnaker => common::AgencyKind::Kemnaker,
-        AgencyKind::Kemendagri => common::AgencyKind::Kemendagri,
-        AgencyKind::Kemenkes => common::AgencyKind::Kemenkes,
-        AgencyKind::Kemendes => common::AgencyKind::Kemendes,
-        AgencyKind::OtherAgency => common::AgencyKind::OtherAgency,
-        AgencyKind::Clinic => common::AgencyKind::Clinic,
-        AgencyKind::RegionalOffice => common::AgencyKind::RegionalOffice,
-        AgencyKind::PresidentOffice => common::AgencyKind::PresidentOffice,
-    }
 }
 
 /// A purpose, for the wire.
@@ -72,6 +52,55 @@ pub(super) const fn purpose(purpose: Purpose) -> common::Purpose {
     }
 }
 
+/// How far an answer of a ministry can be relied on, for the wire.
+pub(super) fn provenance<T>(found: &Found<T>) -> common::Provenance {
+    let (availability, why) = match found.availability {
+        Availability::Available => (common::Availability::Available, None),
+        Availability::Stale(why) => (common::Availability::Stale, Some(why.text())),
+        Availability::Unavailable(why) => (common::Availability::Unavailable, Some(why.text())),
+    };
+    common::Provenance {
+        owner: agency_kind(found.owner).into(),
+        availability: availability.into(),
+        as_of: found.as_of.map(timestamp),
+        reason_en: why.map_or_else(String::new, |text| text.en.to_owned()),
+        reason_id: why.map_or_else(String::new, |text| text.id.to_owned()),
+    }
+}
+
+/// That a part of an answer is not to be had, for the wire.
+pub(super) fn unavailable(owner: AgencyKind, why: Text) -> common::Provenance {
+    common::Provenance {
+        owner: agency_kind(owner).into(),
+        availability: common::Availability::Unavailable.into(),
+        as_of: None,
+        reason_en: why.en.to_owned(),
+        reason_id: why.id.to_owned(),
+    }
+}
+
+/// How fresh an answer must be, from the wire.
+pub(super) fn read_freshness(
+    reading: &mut Reading,
+    at: Path<'_>,
+    freshness: Option<&common::Freshness>,
+) -> Option<Freshness> {
+    let Some(freshness) = freshness else { return Some(Freshness::default()) };
+    let max_age = match &freshness.max_age {
+        None => None,
+        Some(age) => {
+            let rule = Rule::new(
+                "DURATION_INVALID",
+                "must be a duration that is not negative",
+                "harus lama waktu yang tidak negatif",
+            );
+            let age = Duration::try_from(*age).map_err(|_| rule);
+            Some(reading.take(at.field("max_age"), age)?)
+        }
+    };
+    Some(Freshness { max_age, refuse_stale: freshness.refuse_stale })
+}
+
 /// A set of classes as the contract has it.
 pub(super) const fn class_set(classes: Classes) -> ClassSet {
     ClassSet::from_bits(classes.bits())
@@ -82,14 +111,6 @@ pub(super) fn classes(set: ClassSet) -> Classes {
     Classes::from_bits(set.bits()).expect("contract and core have the same classes, says a test")
 }
 
-/// A sex, for the wire.
-pub(super) const fn sex(sex: Sex) -> common::Sex {
-    match sex {
-        Sex::Male => common::Sex::Male,
-        Sex::Female => common::Sex::Female,
-    }
-}
-
 /// A sex from the wire; `None` when it is not stated.
 pub(super) const fn read_sex(sex: common::Sex) -> Option<Sex> {
     match sex {
@@ -97,16 +118,6 @@ pub(super) const fn read_sex(sex: common::Sex) -> Option<Sex> {
         common::Sex::Male => Some(Sex::Male),
         common::Sex::Female => Some(Sex::Female),
     }
-}
-
-/// A birth date, for the wire.
-pub(super) fn birth_date(birth: BirthDate) -> common::BirthDate {
-    let precision = match birth.precision() {
-        Precision::Day => common::DatePrecision::Day,
-        Precision::Month => common::DatePrecision::Month,
-        Precision::Year => common::DatePrecision::Year,
-    };
-    common::BirthDate { date: birth.expose().to_string(), precision: precision.into() }
 }
 
 /// A birth date from the wire, with a warning when it looks like a register's placeholder.

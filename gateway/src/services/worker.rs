@@ -4,6 +4,7 @@ mod convert;
 
 use std::sync::Arc;
 
+use desmigratif_adapters::connector::wire as records;
 use desmigratif_core::nik::Nik;
 use desmigratif_core::stage::Stage;
 use desmigratif_core::text::Rule;
@@ -142,9 +143,9 @@ impl DisclosureRequest for GetWorkerRequest {
         call: &Call,
         id: Uuid,
     ) -> Result<Disclosed<GetWorkerResponse>, Error> {
-        let Disclosed { value, subjects } = exchange.worker(call, id).await?;
+        let Disclosed { value, subjects, .. } = exchange.worker(call, id).await?;
         let worker = Some(convert::worker(&value)?);
-        Ok(Disclosed { value: GetWorkerResponse { worker, receipt: None }, subjects })
+        Ok(Disclosed::read(GetWorkerResponse { worker, receipt: None }, subjects))
     }
 }
 
@@ -164,9 +165,9 @@ impl DisclosureRequest for LookupWorkerRequest {
         call: &Call,
         nik: Nik,
     ) -> Result<Disclosed<LookupWorkerResponse>, Error> {
-        let Disclosed { value, subjects } = exchange.worker_by_nik(call, &nik).await?;
+        let Disclosed { value, subjects, .. } = exchange.worker_by_nik(call, &nik).await?;
         let worker = Some(convert::worker(&value)?);
-        Ok(Disclosed { value: LookupWorkerResponse { worker, receipt: None }, subjects })
+        Ok(Disclosed::read(LookupWorkerResponse { worker, receipt: None }, subjects))
     }
 }
 
@@ -197,7 +198,7 @@ impl DisclosureRequest for ListWorkersRequest {
         (filter, stage): (WorkerFilter, String),
     ) -> Result<Disclosed<ListWorkersResponse>, Error> {
         let (place, full) = (filter.place.clone(), filter.limit as usize);
-        let Disclosed { value, subjects } = exchange.workers(call, filter).await?;
+        let Disclosed { value, subjects, .. } = exchange.workers(call, filter).await?;
         let next_page_token = match value.last() {
             Some(last) if value.len() == full => {
                 page::token(&[&place, &stage], &last.record.key().id)
@@ -206,7 +207,7 @@ impl DisclosureRequest for ListWorkersRequest {
         };
         let workers = value.iter().map(convert::worker).collect::<Result<_, _>>()?;
         let value = ListWorkersResponse { workers, next_page_token, receipt: None };
-        Ok(Disclosed { value, subjects })
+        Ok(Disclosed::read(value, subjects))
     }
 }
 
@@ -277,7 +278,7 @@ impl ChangeRequest for AdvanceStageRequest {
     ) -> Result<(Change, AdvanceStageResponse), Error> {
         let (change, version) = exchange.advance_stage(call, id, etag, target).await?;
         let response = AdvanceStageResponse {
-            stage: convert::stage(target).into(),
+            stage: wire::stage(target).into(),
             etag: version.to_string(),
             receipt: None,
         };
@@ -333,8 +334,8 @@ impl DisclosureRequest for ListFamilyMembersRequest {
         call: &Call,
         worker_id: Uuid,
     ) -> Result<Disclosed<ListFamilyMembersResponse>, Error> {
-        let Disclosed { value, subjects } = exchange.family(call, worker_id).await?;
-        let members = value.iter().map(convert::family_member).collect();
-        Ok(Disclosed { value: ListFamilyMembersResponse { members, receipt: None }, subjects })
+        let Disclosed { value, subjects, .. } = exchange.family(call, worker_id).await?;
+        let members = value.iter().map(records::family_member).collect();
+        Ok(Disclosed::read(ListFamilyMembersResponse { members, receipt: None }, subjects))
     }
 }

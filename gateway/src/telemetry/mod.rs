@@ -15,7 +15,9 @@ use std::time::Duration;
 use http::HeaderMap;
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
-use opentelemetry::trace::{TraceContextExt, TraceId, TracerProvider};
+use opentelemetry::trace::{
+    SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, TracerProvider,
+};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
@@ -104,6 +106,9 @@ pub fn init(settings: &Settings) -> Result<Telemetry, Error> {
     let format = settings.log_format.unwrap_or_else(|| {
         if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json }
     });
+    // For the adapters, which hand traces on and measure their calls.
+    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+    opentelemetry::global::set_meter_provider(telemetry.meter_provider.clone());
     let tracer = telemetry.tracer_provider.tracer(SERVICE);
     tracing_subscriber::registry()
         // The filter is for the lines only: calls have trace ids and are traced whatever is logged.
@@ -204,6 +209,25 @@ pub(crate) fn continue_trace(span: &tracing::Span, headers: &HeaderMap) {
         // Fails only when no telemetry runs, as in unit tests.
         let _ = span.set_parent(parent);
     }
+}
+
+/// Makes `span` a part of the trace in which a journal entry was made, so that a delivery is seen
+/// with the call that caused it. Nothing when that call had no trace.
+pub(crate) fn follow_trace(span: &tracing::Span, trace_id: [u8; 16], entry: u64) {
+    let trace_id = TraceId::from_bytes(trace_id);
+    if trace_id == TraceId::INVALID {
+        return;
+    }
+    // The entry stands for the call's span, whose id the journal does not keep. Never zero.
+    let parent = SpanContext::new(
+        trace_id,
+        SpanId::from_bytes((entry | 1 << 63).to_be_bytes()),
+        TraceFlags::SAMPLED,
+        true,
+        TraceState::default(),
+    );
+    // Fails only when no telemetry runs, as in unit tests.
+    let _ = span.set_parent(Context::new().with_remote_span_context(parent));
 }
 
 struct Headers<'h>(&'h HeaderMap);

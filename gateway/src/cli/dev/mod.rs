@@ -1,9 +1,12 @@
 //! `dev`: everything on one machine, from an empty folder.
 
+mod sandbox;
 mod walk;
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Instant;
@@ -18,6 +21,7 @@ use desmigratif_sandbox::{agencies, facilities, people};
 use rand::Rng as _;
 use serde::Serialize;
 
+use super::operate::Profile;
 use super::serve::{Gateway, runtime};
 use super::{DevArgs, Failure, say};
 use crate::access::TrustDomain;
@@ -28,32 +32,66 @@ use crate::pki::DevPki;
 /// The trust domain of the throwaway certificates.
 const TRUST_DOMAIN: &str = "desmigratif.test";
 
-/// Makes what is missing in the folder, starts the gateway on it, and walks through the main job
-/// or serves until it is told to stop.
+/// The operator's profile in the data folder.
+const PROFILE: &str = "operator.toml";
+
+/// Makes what is missing in the folder, starts simulated ministries and the gateway on it, and
+/// walks through the main job or serves until it is told to stop.
 pub(super) fn run(args: &DevArgs) -> Result<(), Failure> {
     let begun = Instant::now();
-    let config = prepare(args)?;
+    let (mut config, pki, trust_domain) = prepare(args)?;
     runtime()?.block_on(async {
+        let sandbox = sandbox::start(args.sandbox, &pki, &trust_domain).await?;
+        // What someone has written by hand goes before.
+        if config.ministry.is_empty() {
+            config.ministry = sandbox::connections(&sandbox, &pki, &args.data)?;
+        }
         let gateway = Gateway::start(&config).await?;
         seed(&gateway.exchange).await?;
+        profile(&args.data, &gateway, sandbox.admin())?;
         let shown = args.data.display();
         say(format_args!("Desmigratif Gateway, everything in {shown}; all people are synthetic"))?;
         say(format_args!("  agencies   {}", gateway.agencies))?;
         say(format_args!("  operators  {}", gateway.operators))?;
+        say(format_args!("  sandbox    {} (four simulated ministries)", sandbox.admin()))?;
         say(format_args!("ready in {} ms", begun.elapsed().as_millis()))?;
-        if args.walk {
-            let (address, today) = (gateway.agencies, gateway.exchange.clock.today());
-            let tls = args.data.join("tls");
-            let work = async move {
-                walk::walk(address, &tls, people::candidates(), today)
-                    .await
-                    .map_err(|error| Failure::of("the walk-through stopped", error))
-            };
-            return gateway.while_working(work).await;
-        }
-        hints(&args.data, &gateway)?;
-        gateway.until_stopped().await
+        let done = if args.walk {
+            let path = args.data.join(PROFILE);
+            gateway.while_working(async move { walk(&path).await }).await
+        } else {
+            hints(&args.data, &gateway)?;
+            gateway.until_stopped().await
+        };
+        sandbox.stop().await;
+        done
     })
+}
+
+/// Walks through the main job against a gateway that `dev` runs, as the agencies beside the
+/// operator's profile.
+pub(super) async fn walk(profile: &Path) -> Result<(), Failure> {
+    let operator = Profile::read(profile)?;
+    let today = desmigratif_core::ports::clock::SystemClock.today();
+    walk::walk(&operator, people::candidates(), today)
+        .await
+        .map_err(|error| Failure::of("the walk-through stopped", error))
+}
+
+/// Writes the operator's profile for the gateway as it runs now.
+fn profile(data: &Path, gateway: &Gateway, sandbox: SocketAddr) -> Result<(), Failure> {
+    let profile = Profile {
+        gateway: gateway.agencies,
+        server_name: "localhost".to_owned(),
+        ca: "tls/ca.pem".into(),
+        certificate: "tls/agencies/operator.pem".into(),
+        key: "tls/agencies/operator-key.pem".into(),
+        sandbox: Some(sandbox),
+    };
+    let path = data.join(PROFILE);
+    let failed =
+        |error: anyhow::Error| Failure::of(&format!("cannot write {}", path.display()), error);
+    let text = toml::to_string(&profile).map_err(|error| failed(error.into()))?;
+    std::fs::write(&path, text).map_err(|error| failed(error.into()))
 }
 
 /// What to try, for the person at the terminal.
@@ -66,14 +104,17 @@ fn hints(data: &Path, gateway: &Gateway) -> Result<(), Failure> {
          \x20 grpcurl -cacert {tls}/ca.pem -cert {tls}/agencies/kemendes.pem \\\n\
          \x20   -key {tls}/agencies/kemendes-key.pem -d '{{\"query\": \"Kenanga Indramayu\"}}' \\\n\
          \x20   {address} desmigratif.village.v1.VillageService/SearchVillages\n\
-         Or stop this and run the main job: the same command with --walk\n\
+         \x20 desmigratif walk                         the main job, step by step\n\
+         \x20 desmigratif adapters list                the ways to the ministries\n\
+         \x20 desmigratif sandbox fault kemenkes down  one of them fails; lift it again with\n\
+         \x20 desmigratif sandbox lift\n\
          Ctrl-C stops.",
         gateway.operators
     ))
 }
 
 /// Certificates, keys, registry and configuration in the data folder; what is there is kept.
-fn prepare(args: &DevArgs) -> Result<Config, Failure> {
+fn prepare(args: &DevArgs) -> Result<(Config, DevPki, TrustDomain), Failure> {
     let data = &args.data;
     let within =
         |error: std::io::Error| Failure::of(&format!("cannot write {}", data.display()), error);
@@ -83,7 +124,7 @@ fn prepare(args: &DevArgs) -> Result<Config, Failure> {
     let trust_domain = TrustDomain::parse(TRUST_DOMAIN)
         .map_err(|error| Failure::of("cannot name the trust domain", error))?;
     let now = desmigratif_core::ports::clock::SystemClock.now();
-    DevPki::ensure(data.join("tls"), &trust_domain, &ids, now)
+    let pki = DevPki::ensure(data.join("tls"), &trust_domain, &ids, now)
         .map_err(|error| Failure::of("cannot make certificates", error))?;
     subject_key(&data.join("subject.key")).map_err(within)?;
     write(data, "agencies.toml", || Agencies { agency: registered })?;
@@ -91,9 +132,12 @@ fn prepare(args: &DevArgs) -> Result<Config, Failure> {
         facility: facilities::facilities(&regions::load()),
     })?;
     write(data, "gateway.toml", || configuration(args))?;
-    let mut config = Config::read(&data.join("gateway.toml"))?;
+    let mut config = Config::read(&data.join("gateway.toml")).map_err(|error| {
+        let advice = "if another version has made this folder, give a fresh one with --data";
+        Failure::Usage(format!("{error}; {advice}").replace('\n', " "))
+    })?;
     config.listen = config::Listen { agencies: args.listen, operators: args.operators };
-    Ok(config)
+    Ok((config, pki, trust_domain))
 }
 
 fn configuration(args: &DevArgs) -> Config {
@@ -114,7 +158,9 @@ fn configuration(args: &DevArgs) -> Config {
         },
         limits: config::Limits::default(),
         clearance: desmigratif_core::clearance::ValidityPolicy::default(),
-        identity: config::Identity::default(),
+        ministry: BTreeMap::new(),
+        freshness: config::Freshness::default(),
+        outbox: config::Outbox::default(),
         telemetry: config::Telemetry::default(),
     }
 }
@@ -155,19 +201,16 @@ fn subject_key(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Puts the synthetic people into an empty store; a store that has people is left as it is.
+/// Puts the synthetic workers into an empty store; a store that has workers is left as it is.
 async fn seed(exchange: &Exchange) -> Result<(), Failure> {
     let failed = |error| Failure::of("cannot seed the store", error);
-    let query = Query::of(Kind::Person, 1);
+    let query = Query::of(Kind::Worker, 1);
     if !exchange.store.list(&query).await.map_err(failed)?.is_empty() {
         return Ok(());
     }
     let (gazetteer, key) = (&exchange.gazetteer, &exchange.subject_key);
-    let today = exchange.clock.today();
-    let workers = people::workers(gazetteer, key, today).map(Record::Worker);
-    let register_of_people = people::register(gazetteer, key, today).map(Record::Person);
-    // Workers first: a store that has people has the workers too.
-    let records: Vec<_> = workers.chain(register_of_people).collect();
-    register(exchange.store.as_ref(), records).await.map_err(failed)?;
+    let workers: Vec<_> =
+        people::workers(gazetteer, key, exchange.clock.today()).map(Record::Worker).collect();
+    register(exchange.store.as_ref(), workers).await.map_err(failed)?;
     Ok(())
 }

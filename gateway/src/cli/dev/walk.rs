@@ -1,13 +1,14 @@
-//! The walk-through of the main job: five steps over real gRPC with four agencies' certificates.
+//! The walk-through of the main job: six steps over real gRPC with five agencies' certificates.
 //!
 //! It is a client like any other: it knows the contract, an address and certificates, and none
 //! of the gateway's insides. Whatever it prints came over the wire.
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use desmigratif_proto::common::v1::{BirthDate, DatePrecision, Receipt, Sex};
+use desmigratif_proto::admin::v1::admin_service_client::AdminServiceClient;
+use desmigratif_proto::admin::v1::{Delivery, DeliveryState, ListDeliveriesRequest};
+use desmigratif_proto::common::v1::{BirthDate, DatePrecision, Provenance, Receipt, Sex};
 use desmigratif_proto::health::v1::clearance_details::Subject;
 use desmigratif_proto::health::v1::facility_service_client::FacilityServiceClient;
 use desmigratif_proto::health::v1::medical_clearance_service_client::MedicalClearanceServiceClient;
@@ -16,21 +17,20 @@ use desmigratif_proto::health::v1::{
     ListClearancesRequest, PregnancyResult, PregnancyTest, SubmitClearanceRequest,
 };
 use desmigratif_proto::identity::v1::identity_service_client::IdentityServiceClient;
-use desmigratif_proto::identity::v1::{IdentityElements, VerifyIdentityRequest};
+use desmigratif_proto::identity::v1::{IdentityElements, IdentityOutcome, VerifyIdentityRequest};
 use desmigratif_proto::village::v1::village_service_client::VillageServiceClient;
-use desmigratif_proto::village::v1::{
-    GetVillageProfileRequest, PartStatus, SearchVillagesRequest, Village,
-};
+use desmigratif_proto::village::v1::{GetVillageProfileRequest, SearchVillagesRequest, Village};
 use desmigratif_proto::worker::v1::worker_service_client::WorkerServiceClient;
 use desmigratif_proto::worker::v1::{
     AdvanceStageRequest, Document, Placement, RegisterWorkerRequest, Stage, WorkerDetails,
 };
 use desmigratif_sandbox::people::Candidate;
 use jiff::civil::Date;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
 
+use super::super::operate::Profile;
 use super::super::{Failure, say};
 
 /// The village that the walk begins in: one of the two pilot villages of 2016.
@@ -38,54 +38,45 @@ const VILLAGE: &str = "Kenanga Indramayu";
 /// Where the worker of the walk wants to go.
 const DESTINATION: &str = "HK";
 
-/// Goes through the main job once. `tls` is the folder that `dev` keeps certificates in;
-/// `candidates` are synthetic people of whom the first one not yet registered is taken.
+/// How long the walk waits for deliveries before it tells where they stand.
+const DELIVERY: Duration = Duration::from_secs(5);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Goes through the main job once, at the gateway of an operator's profile, as the agencies whose
+/// certificates lie beside the operator's own. `candidates` are synthetic people of whom the first
+/// one not yet registered is taken.
 pub(super) async fn walk(
-    address: SocketAddr,
-    tls: &Path,
+    operator: &Profile,
     candidates: impl Iterator<Item = Candidate>,
     today: Date,
 ) -> anyhow::Result<()> {
-    let agencies = Agencies { address, tls: tls.to_owned() };
-    let kemnaker = agencies.connect("kemnaker").await?;
-    let kemendagri = agencies.connect("kemendagri").await?;
-    let clinic = agencies.connect("klinik-indramayu").await?;
-    let kemendes = agencies.connect("kemendes").await?;
+    let kemnaker = connect(operator, "kemnaker").await?;
+    let kemendagri = connect(operator, "kemendagri").await?;
+    let clinic = connect(operator, "klinik-indramayu").await?;
+    let kemendes = connect(operator, "kemendes").await?;
 
     let village = find_village(&kemnaker).await?;
     let (worker_id, person) = register(&kemnaker, &village, candidates).await?;
-    verify(&kemendagri, &person).await?;
-    submit(&clinic, &village, &person, today).await?;
-    advance(&kemnaker, &worker_id).await?;
+    let verified = verify(&kemendagri, &person).await?;
+    let clearance_id = submit(&clinic, &village, &person, today).await?;
+    advance(&kemnaker, &worker_id, verified).await?;
     profile(&kemendes, &village).await?;
+    deliveries(&connect(operator, "operator").await?, &clearance_id).await?;
     print("")
 }
 
-/// The agencies' ends of the exchange.
-struct Agencies {
-    address: SocketAddr,
-    tls: PathBuf,
-}
-
-impl Agencies {
-    /// A connection with an agency's certificate.
-    async fn connect(&self, agency: &str) -> anyhow::Result<Channel> {
-        let read = |path: PathBuf| {
-            std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
-        };
-        let certificate = read(self.tls.join(format!("agencies/{agency}.pem")))?;
-        let key = read(self.tls.join(format!("agencies/{agency}-key.pem")))?;
-        let config = ClientTlsConfig::new()
-            .domain_name("localhost")
-            .ca_certificate(Certificate::from_pem(read(self.tls.join("ca.pem"))?))
-            .identity(Identity::from_pem(certificate, key));
-        let endpoint = Endpoint::from_shared(format!("https://{}", self.address))?;
-        endpoint
-            .tls_config(config)?
-            .connect()
-            .await
-            .with_context(|| format!("{agency} cannot connect to {}", self.address))
-    }
+/// A connection with an agency's certificate.
+async fn connect(operator: &Profile, agency: &str) -> anyhow::Result<Channel> {
+    let beside = |name: String| operator.certificate.with_file_name(name);
+    let profile = Profile {
+        certificate: beside(format!("{agency}.pem")),
+        key: beside(format!("{agency}-key.pem")),
+        ..operator.clone()
+    };
+    profile.channel().await.map_err(|failure| match failure {
+        Failure::Usage(message) | Failure::Other(message) => anyhow::anyhow!(message),
+    })
 }
 
 /// A request that states its purpose.
@@ -155,7 +146,8 @@ async fn register(
     anyhow::bail!("every synthetic candidate is registered by now; use a fresh --data folder")
 }
 
-async fn verify(kemendagri: &Channel, person: &Candidate) -> anyhow::Result<()> {
+/// Whether the register answered that the person is who the papers say.
+async fn verify(kemendagri: &Channel, person: &Candidate) -> anyhow::Result<bool> {
     let elements = IdentityElements {
         name: person.name.clone(),
         birth_date: Some(birth_date(person)),
@@ -167,6 +159,7 @@ async fn verify(kemendagri: &Channel, person: &Candidate) -> anyhow::Result<()> 
         request_id: new_id(),
         nik: person.nik.clone(),
         elements: Some(elements),
+        freshness: None,
     };
     let answer = IdentityServiceClient::new(kemendagri.clone())
         .verify_identity(stating("identity-check", request))
@@ -182,8 +175,12 @@ async fn verify(kemendagri: &Channel, person: &Candidate) -> anyhow::Result<()> 
         })
         .collect();
     let outcome = answer.outcome().as_str_name().trim_start_matches("IDENTITY_OUTCOME_");
-    print(&format!("2  Kemendagri  verifies the identity: {outcome} ({})", elements.join(", ")))?;
-    print_receipt(answer.receipt.as_ref())
+    let elements = elements.join(", ");
+    let details = if elements.is_empty() { String::new() } else { format!(" ({elements})") };
+    print(&format!("2  Kemendagri  verifies the identity: {outcome}{details}"))?;
+    print_status("identity", answer.status.as_ref())?;
+    print_receipt(answer.receipt.as_ref())?;
+    Ok(answer.outcome() == IdentityOutcome::Verified)
 }
 
 async fn submit(
@@ -191,7 +188,7 @@ async fn submit(
     village: &Village,
     person: &Candidate,
     today: Date,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<String> {
     let nearest = FacilityServiceClient::new(clinic.clone())
         .find_nearest_facilities(FindNearestFacilitiesRequest {
             village_code: village.code.clone(),
@@ -239,10 +236,12 @@ async fn submit(
         "               and submits a clearance with {count} findings: {}",
         answer.clearance_id
     ))?;
-    print_receipt(answer.receipt.as_ref())
+    print_receipt(answer.receipt.as_ref())?;
+    Ok(answer.clearance_id)
 }
 
-async fn advance(kemnaker: &Channel, worker_id: &str) -> anyhow::Result<()> {
+/// Advances the worker, or says why not: without a verified identity nobody becomes ready.
+async fn advance(kemnaker: &Channel, worker_id: &str, verified: bool) -> anyhow::Result<()> {
     let request = ListClearancesRequest { worker_id: worker_id.to_owned(), ..Default::default() };
     let seen = MedicalClearanceServiceClient::new(kemnaker.clone())
         .list_clearances(stating("placement-screening", request))
@@ -267,16 +266,22 @@ async fn advance(kemnaker: &Channel, worker_id: &str) -> anyhow::Result<()> {
     };
     let answer = WorkerServiceClient::new(kemnaker.clone())
         .advance_stage(stating("placement-screening", request))
-        .await
-        .map_err(|status| failed("advancing the stage", &status))?
-        .into_inner();
+        .await;
+    let answer = match answer {
+        Err(status) if !verified && status.code() == Code::FailedPrecondition => {
+            return print(
+                "               the worker stays PROSPECTIVE until the identity is verified",
+            );
+        }
+        answer => answer.map_err(|status| failed("advancing the stage", &status))?.into_inner(),
+    };
     let stage = answer.stage().as_str_name().trim_start_matches("STAGE_");
     print(&format!("               and advances the worker to {stage}"))?;
     print_receipt(answer.receipt.as_ref())
 }
 
 async fn profile(kemendes: &Channel, village: &Village) -> anyhow::Result<()> {
-    let request = GetVillageProfileRequest { code: village.code.clone() };
+    let request = GetVillageProfileRequest { code: village.code.clone(), freshness: None };
     let profile = VillageServiceClient::new(kemendes.clone())
         .get_village_profile(stating("programme-planning", request))
         .await
@@ -292,11 +297,59 @@ async fn profile(kemendes: &Channel, village: &Village) -> anyhow::Result<()> {
         let (name, km) = (&nearest.name, nearest.distance_km);
         print(&format!("               nearest facility {name}, {km:.1} km"))?;
     }
-    let development = profile.development.and_then(|part| part.status);
-    if let Some(PartStatus { reason_en, .. }) = development.filter(|it| !it.reason_en.is_empty()) {
-        print(&format!("               development: {reason_en}"))?;
+    let development = profile.development.context("the profile has no development part")?;
+    let marked = [
+        ("workers", &workforce.status),
+        ("facilities", &health.status),
+        ("development", &development.status),
+    ];
+    if development.index_year > 0 {
+        print(&format!(
+            "               village index {}: {}, score {:.4}",
+            development.index_year, development.index_status, development.index_score
+        ))?;
+    }
+    for (part, status) in marked {
+        print_status(part, status.as_ref())?;
     }
     print_receipt(profile.receipt.as_ref())
+}
+
+/// Waits a little for the clearance to reach its ministries, and tells where it stands.
+async fn deliveries(operator: &Channel, clearance_id: &str) -> anyhow::Result<()> {
+    let mut admin = AdminServiceClient::new(operator.clone());
+    let until = Instant::now() + DELIVERY;
+    let of_clearance = loop {
+        let request = ListDeliveriesRequest { page_size: 500, ..Default::default() };
+        let answer = admin.list_deliveries(stating("operations", request)).await;
+        let all = answer.map_err(|status| failed("listing deliveries", &status))?.into_inner();
+        let of_clearance: Vec<_> =
+            all.deliveries.into_iter().filter(|it| it.record_id == clearance_id).collect();
+        let waits = |it: &Delivery| it.state() == DeliveryState::Waiting;
+        if !of_clearance.iter().any(waits) || Instant::now() >= until {
+            break of_clearance;
+        }
+        tokio::time::sleep(LOOK).await;
+    };
+    print("6  Operator    sees the clearance on its way:")?;
+    for delivery in of_clearance {
+        let ministry = delivery.ministry().as_str_name().trim_start_matches("AGENCY_KIND_");
+        let state = delivery.state().as_str_name().trim_start_matches("DELIVERY_STATE_");
+        let reason = if delivery.reason.is_empty() { "" } else { ": " };
+        print(&format!(
+            "               {ministry}: {state}, attempt {}{reason}{}",
+            delivery.attempts, delivery.reason
+        ))?;
+    }
+    Ok(())
+}
+
+/// How far a ministry's answer can be relied on.
+fn print_status(part: &str, status: Option<&Provenance>) -> anyhow::Result<()> {
+    let status = status.context("every answer says how far it can be relied on")?;
+    let availability = status.availability().as_str_name().trim_start_matches("AVAILABILITY_");
+    let reason = if status.reason_en.is_empty() { "" } else { ": " };
+    print(&format!("               {part}: {availability}{reason}{}", status.reason_en))
 }
 
 fn finding(code: &str, display: &str, value: &str, unit: &str) -> Finding {

@@ -9,20 +9,8 @@ use http::HeaderMap;
 use tokio::time::Instant;
 use tonic::Code;
 
+pub use crate::deadline::Deadline;
 use crate::fault::{ErrorReason, Fault, fault};
-
-/// Until when the call must be answered. In the extensions of every request that reaches a
-/// service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Deadline(pub Instant);
-
-impl Deadline {
-    /// The time that is left, zero when it has passed.
-    #[must_use]
-    pub fn left(self) -> Duration {
-        self.0.saturating_duration_since(Instant::now())
-    }
-}
 
 /// The step: what applies when the caller states nothing, and the longest allowed.
 #[derive(Clone, Copy, Debug)]

@@ -1,10 +1,11 @@
 //! Workers and family members: wire value <-> domain value.
 
+use desmigratif_adapters::connector::wire as records;
 use desmigratif_core::birth::{BirthDate, Precision};
 use desmigratif_core::clearance::Country;
-use desmigratif_core::family::{FamilyMember, Relation};
-use desmigratif_core::identity::{Outcome, Sex};
-use desmigratif_core::record::{Kind, Record, Stored};
+use desmigratif_core::family::Relation;
+use desmigratif_core::identity::Sex;
+use desmigratif_core::record::{Record, Stored};
 use desmigratif_core::region::{Error as CodeError, RegionCode, VillageCode};
 use desmigratif_core::stage::Stage;
 use desmigratif_core::text::Rule;
@@ -150,49 +151,7 @@ pub(super) fn worker(stored: &Stored) -> Result<wire_v1::Worker, Error> {
     let Record::Worker(worker) = &stored.record else {
         return Err(Error::Internal("a worker is expected".into()));
     };
-    let verified = worker.verification.as_ref().filter(|it| it.outcome == Outcome::Verified);
-    Ok(wire_v1::Worker {
-        nik: worker.nik.expose().to_owned(),
-        kk_number: worker.kk.as_ref().map(|kk| kk.expose().to_owned()).unwrap_or_default(),
-        name: worker.name.expose().to_owned(),
-        birth_date: Some(wire::birth_date(worker.birth)),
-        sex: wire::sex(worker.sex).into(),
-        village_code: worker.village.to_string(),
-        phone: worker.contact.phone.clone().unwrap_or_default(),
-        address: worker.contact.address.clone().unwrap_or_default(),
-        destination_country: worker.destination.map(|it| it.to_string()).unwrap_or_default(),
-        placement: worker.placement.map_or(0, |it| placement_to_wire(it).into()),
-        documents: worker.documents.iter().map(|it| document_to_wire(*it).into()).collect(),
-        worker_id: worker.id.to_string(),
-        etag: stored.version.to_string(),
-        stage: stage(worker.stage).into(),
-        identity_verified_at: verified.map(|it| wire::timestamp(it.at)),
-        owner: Kind::Worker.owner().map_or(0, |owner| wire::agency_kind(owner).into()),
-        as_of: Some(wire::timestamp(stored.as_of)),
-    })
-}
-
-/// A family member, for the wire.
-pub(super) fn family_member(member: &FamilyMember) -> wire_v1::FamilyMember {
-    wire_v1::FamilyMember {
-        name: member.name.expose().to_owned(),
-        relation: relation_to_wire(member.relation).into(),
-        nik: member.nik.as_ref().map(|nik| nik.expose().to_owned()).unwrap_or_default(),
-        birth_date: wire::day(member.birth.map(BirthDate::expose)),
-        caretaker: member.caretaker,
-        family_member_id: member.id.to_string(),
-    }
-}
-
-/// A stage, for the wire.
-pub(super) const fn stage(stage: Stage) -> wire_v1::Stage {
-    match stage {
-        Stage::Prospective => wire_v1::Stage::Prospective,
-        Stage::Ready => wire_v1::Stage::Ready,
-        Stage::Abroad => wire_v1::Stage::Abroad,
-        Stage::Returned => wire_v1::Stage::Returned,
-        Stage::Withdrawn => wire_v1::Stage::Withdrawn,
-    }
+    Ok(records::worker(worker, stored.version, stored.as_of))
 }
 
 /// A stage from the wire; `None` when it is not stated.
@@ -207,15 +166,6 @@ pub(super) const fn read_stage(stage: wire_v1::Stage) -> Option<Stage> {
     }
 }
 
-const fn placement_to_wire(placement: Placement) -> wire_v1::Placement {
-    match placement {
-        Placement::P3mi => wire_v1::Placement::P3mi,
-        Placement::Government => wire_v1::Placement::Government,
-        Placement::OwnCompany => wire_v1::Placement::OwnCompany,
-        Placement::Individual => wire_v1::Placement::Individual,
-    }
-}
-
 const fn read_placement(placement: wire_v1::Placement) -> Option<Placement> {
     match placement {
         wire_v1::Placement::Unspecified => None,
@@ -226,31 +176,8 @@ const fn read_placement(placement: wire_v1::Placement) -> Option<Placement> {
     }
 }
 
-const fn document_to_wire(document: Document) -> wire_v1::Document {
-    match document {
-        Document::MaritalStatus => wire_v1::Document::MaritalStatus,
-        Document::FamilyPermission => wire_v1::Document::FamilyPermission,
-        Document::CompetenceCertificate => wire_v1::Document::CompetenceCertificate,
-        Document::HealthLetter => wire_v1::Document::HealthLetter,
-        Document::Passport => wire_v1::Document::Passport,
-        Document::WorkVisa => wire_v1::Document::WorkVisa,
-        Document::PlacementAgreement => wire_v1::Document::PlacementAgreement,
-        Document::WorkContract => wire_v1::Document::WorkContract,
-    }
-}
-
 fn read_document(document: wire_v1::Document) -> Option<Document> {
-    Document::ALL.into_iter().find(|it| document_to_wire(*it) == document)
-}
-
-const fn relation_to_wire(relation: Relation) -> wire_v1::Relation {
-    match relation {
-        Relation::Spouse => wire_v1::Relation::Spouse,
-        Relation::Child => wire_v1::Relation::Child,
-        Relation::Parent => wire_v1::Relation::Parent,
-        Relation::Sibling => wire_v1::Relation::Sibling,
-        Relation::Other => wire_v1::Relation::Other,
-    }
+    Document::ALL.into_iter().find(|it| records::document_to_wire(*it) == document)
 }
 
 const fn read_relation(relation: wire_v1::Relation) -> Option<Relation> {

@@ -79,6 +79,12 @@ fn subjects(row: &Row<'_>, column: usize) -> Result<Vec<Subject>> {
         .collect()
 }
 
+/// One subject.
+pub(super) fn subject(row: &Row<'_>, column: usize) -> Result<Subject> {
+    let bytes = row.get_ref(column)?.as_blob().map_err(|_| unreadable(column))?;
+    Subject::from_bytes(bytes).map_err(|_| unreadable(column))
+}
+
 /// Touched records as JSON: kind, id, version and commitment of each.
 pub(super) fn touched_to_json(touched: &[Touched]) -> String {
     let rows: Vec<_> = touched

@@ -10,8 +10,8 @@ use desmigratif_core::record::{Index, Key};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::columns;
 use super::fault::Failure;
+use super::{columns, outbox};
 
 /// A commit with all that can be computed before its turn comes, so that the one writer does
 /// not have to.
@@ -169,6 +169,9 @@ fn judge(tx: &Connection, prepared: &Prepared) -> Result<Vec<Option<Found>>, Fai
             return Err(Error::Conflict(key.kind).into());
         }
     }
+    for order in &prepared.commit.orders {
+        outbox::judge(tx, order)?;
+    }
     let mut replaced = Vec::with_capacity(prepared.writes.len());
     for Filed { key, index, expect, .. } in &prepared.writes {
         let found = find(tx, key)?;
@@ -213,7 +216,10 @@ fn write(
     let at_us = at.as_microsecond();
     let mut touched = Vec::with_capacity(writes.len());
     for (filed, replaced) in writes.iter().zip(replaced) {
-        write_record(tx, filed, replaced.as_ref(), at_us)?;
+        if let Some(replaced) = replaced {
+            outbox::keep_body(tx, replaced.row, &filed.key)?;
+        }
+        write_record(tx, filed, replaced.as_ref(), index, at_us)?;
         touched.push(Touched {
             key: filed.key.clone(),
             version: replaced.as_ref().map_or(1, |found| found.version + 1),
@@ -244,18 +250,10 @@ fn write(
             .iter()
             .find(|touched| touched.key == delivery.record)
             .expect("a prepared commit writes every record that it delivers");
-        tx.prepare_cached(
-            "INSERT INTO delivery (to_ministry, subject, kind, record_id, version, entry)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )?
-        .execute(params![
-            delivery.to.as_str(),
-            delivery.subject.as_ref().map(|subject| subject.as_bytes()),
-            record.key.kind.as_str(),
-            record.key.id,
-            signed(record.version),
-            signed(index),
-        ])?;
+        outbox::push(tx, delivery, record.version, index, at_us)?;
+    }
+    for order in &commit.orders {
+        outbox::carry_out(tx, at, order)?;
     }
     Ok(Committed { receipt, answer: commit.answer.clone(), repeated: false })
 }
@@ -264,6 +262,7 @@ fn write_record(
     tx: &Connection,
     filed: &Filed,
     replaced: Option<&Found>,
+    entry: u64,
     at_us: i64,
 ) -> rusqlite::Result<()> {
     let Filed { key, index, body, .. } = filed;
@@ -273,8 +272,8 @@ fn write_record(
         None => tx
             .prepare_cached(
                 "INSERT INTO record (kind, id, version, as_of, subject, place, parent, holder,
-                                     state, alias, body)
-                 VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                                     state, alias, body, entry)
+                 VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?
             .execute(params![
                 key.kind.as_str(),
@@ -286,16 +285,27 @@ fn write_record(
                 holder,
                 state,
                 alias,
-                body
+                body,
+                signed(entry)
             ])?,
         Some(found) => tx
             .prepare_cached(
                 "UPDATE record SET version = version + 1, as_of = ?2, subject = ?3, place = ?4,
-                                   parent = ?5, holder = ?6, state = ?7, alias = ?8, body = ?9
+                                   parent = ?5, holder = ?6, state = ?7, alias = ?8, body = ?9,
+                                   entry = ?10
                  WHERE rowid = ?1",
             )?
             .execute(params![
-                found.row, at_us, subject, place, parent, holder, state, alias, body
+                found.row,
+                at_us,
+                subject,
+                place,
+                parent,
+                holder,
+                state,
+                alias,
+                body,
+                signed(entry)
             ])?,
     };
     Ok(())
@@ -332,6 +342,6 @@ fn write_entry(
 }
 
 /// SQLite's integers are signed.
-fn signed(count: u64) -> i64 {
+pub(super) fn signed(count: u64) -> i64 {
     i64::try_from(count).expect("no store counts to 2^63")
 }

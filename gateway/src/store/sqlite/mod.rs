@@ -12,6 +12,7 @@ mod columns;
 mod commit;
 mod fault;
 mod open;
+mod outbox;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -25,27 +26,28 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use async_trait::async_trait;
-use desmigratif_core::access::AgencyKind;
 use desmigratif_core::journal::Entry;
 use desmigratif_core::ports::clock::Clock;
+use desmigratif_core::ports::store::outbox::{Backlog, Filter, Lease, Leased, Settlement, Status};
 use desmigratif_core::ports::store::{Commit, Committed, Error, Query, Request, Store, Tally};
 use desmigratif_core::record::{Key, Kind, Stored};
+use jiff::Timestamp;
 use r2d2::Pool;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
-use commit::Prepared;
+use commit::{Head, Prepared};
 use fault::Failure;
-use writer::{Waiting, Writer};
+use writer::{Work, Writer, job};
 
 pub use open::OpenError;
 
 /// How many reads run at a time.
 const READERS: u32 = 4;
 
-/// How many commits may wait for the writer; more are refused at once, since they would wait for
-/// longer than it pays to.
+/// How much work may wait for the writer; more is refused at once, since it would wait for longer
+/// than it pays to.
 const QUEUE: usize = 1024;
 
 /// A store in one SQLite file.
@@ -53,7 +55,7 @@ const QUEUE: usize = 1024;
 /// Dropping it waits until every commit that was accepted is durable.
 pub struct Sqlite {
     /// `None` only while it is being dropped.
-    queue: Option<SyncSender<Waiting>>,
+    queue: Option<SyncSender<Box<dyn Work>>>,
     writer: Option<JoinHandle<()>>,
     readers: Pool<SqliteConnectionManager>,
     turns: Arc<Semaphore>,
@@ -84,6 +86,23 @@ impl Sqlite {
             clock,
             _lock: opened.lock,
         })
+    }
+
+    /// Has work done by the writer, and returns once it is durable.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&Connection, &mut Head, Timestamp) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (work, outcome) = job(work);
+        let queue = self.queue.as_ref().expect("the queue is there until the store is dropped");
+        queue.try_send(work).map_err(|error| {
+            let why = match error {
+                TrySendError::Full(_) => "too much work waits already",
+                TrySendError::Disconnected(_) => "the writer has stopped",
+            };
+            Error::Unavailable(why.to_owned())
+        })?;
+        outcome.await.map_err(|_| Error::Unavailable("the writer has stopped".to_owned()))?
     }
 
     /// Reads in a thread of its own, once one of the connections is free.
@@ -123,16 +142,7 @@ impl Drop for Sqlite {
 impl Store for Sqlite {
     async fn commit(&self, commit: Commit) -> Result<Committed, Error> {
         let commit = Prepared::new(commit, rand::random())?;
-        let (caller, answer) = oneshot::channel();
-        let queue = self.queue.as_ref().expect("the queue is there until the store is dropped");
-        queue.try_send(Waiting { commit, caller }).map_err(|error| {
-            let why = match error {
-                TrySendError::Full(_) => "too many commits wait already",
-                TrySendError::Disconnected(_) => "the writer has stopped",
-            };
-            Error::Unavailable(why.to_owned())
-        })?;
-        answer.await.map_err(|_| Error::Unavailable("the writer has stopped".to_owned()))?
+        self.write(move |tx, head, now| commit::apply(tx, head, now, &commit)).await
     }
 
     async fn answered(&self, request: &Request) -> Result<Option<Committed>, Error> {
@@ -168,8 +178,21 @@ impl Store for Sqlite {
         self.read(move |conn| Ok(read::entries(conn, from, limit)?)).await
     }
 
-    async fn waiting_deliveries(&self) -> Result<Vec<(AgencyKind, u64)>, Error> {
-        self.read(|conn| Ok(read::waiting_deliveries(conn)?)).await
+    async fn lease(&self, lease: Lease) -> Result<Vec<Leased>, Error> {
+        self.write(move |tx, _, now| outbox::lease(tx, now, &lease)).await
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), Error> {
+        self.write(move |tx, _, now| outbox::settle(tx, now, &settlements)).await
+    }
+
+    async fn deliveries(&self, filter: &Filter) -> Result<Vec<Status>, Error> {
+        let filter = *filter;
+        self.read(move |conn| Ok(outbox::list(conn, &filter)?)).await
+    }
+
+    async fn backlogs(&self) -> Result<Vec<Backlog>, Error> {
+        self.read(|conn| Ok(outbox::backlogs(conn)?)).await
     }
 
     async fn verify(&self) -> Result<u64, Error> {

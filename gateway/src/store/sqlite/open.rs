@@ -56,7 +56,8 @@ const APPLICATION: i64 = 0x4453_4D47;
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// The steps from an empty file to today's schema, in order. Never change one that was released.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_store.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/0001_store.sql"), include_str!("migrations/0002_outbox.sql")];
 
 /// The schema that this version writes: the number of migrations.
 const SCHEMA: i64 = MIGRATIONS.len() as i64;

@@ -1,6 +1,5 @@
 //! What is read, each in one statement and so from one state of the store.
 
-use desmigratif_core::access::AgencyKind;
 use desmigratif_core::journal::Entry;
 use desmigratif_core::ports::store::{Order, Query, Tally};
 use desmigratif_core::record::{Key, Kind, Stored};
@@ -111,18 +110,4 @@ pub(super) fn entries(conn: &Connection, from: u64, limit: u32) -> Result<Vec<En
     let from = i64::try_from(from).unwrap_or(i64::MAX);
     let sql = format!("SELECT {} FROM entry WHERE idx >= ?1 ORDER BY idx LIMIT ?2", columns::ENTRY);
     conn.prepare_cached(&sql)?.query_map(params![from, limit], columns::entry)?.collect()
-}
-
-pub(super) fn waiting_deliveries(conn: &Connection) -> Result<Vec<(AgencyKind, u64)>> {
-    let mut waiting = conn
-        .prepare_cached(
-            "SELECT to_ministry, count(*) FROM delivery WHERE state = 'waiting'
-             GROUP BY to_ministry",
-        )?
-        .query_map([], |row| {
-            Ok((columns::named(row, 0, AgencyKind::parse)?, columns::count(row, 1)?))
-        })?
-        .collect::<Result<Vec<_>>>()?;
-    waiting.sort_unstable();
-    Ok(waiting)
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use desmigratif_core::access::{Classes, Purpose};
+use desmigratif_core::access::{AgencyKind, Classes, Purpose};
 use desmigratif_core::agency::{Agency, AgencyId, AgencyStatus};
 use desmigratif_core::journal::{Draft, EntryKind};
 use desmigratif_core::ports::clock::SystemClock;
@@ -76,6 +76,7 @@ pub(super) fn commit(n: u32) -> Commit {
             trace_id: [0; 16],
         },
         deliveries: vec![],
+        orders: vec![],
         answer: n.to_be_bytes().to_vec(),
     }
 }
@@ -342,9 +343,9 @@ fn a_newer_schema_is_refused_and_untouched() {
     drop(newer);
     for place in [&place, &killed] {
         let refusal = refused(place);
-        assert!(matches!(refusal, OpenError::NewerSchema { found: 99, known: 1, .. }), "{refusal}");
+        assert!(matches!(refusal, OpenError::NewerSchema { found: 99, known: 2, .. }), "{refusal}");
         let line = refusal.to_string();
-        assert!(line.contains("schema 99") && line.contains("above 1"), "{line}");
+        assert!(line.contains("schema 99") && line.contains("above 2"), "{line}");
     }
     assert_eq!(fs::read(log(&killed)).unwrap(), before);
 }

@@ -1,33 +1,67 @@
-//! The one writer: a thread that takes the commits that wait and puts them into one
-//! transaction, so that a crowd shares one sync to disk and a lone caller waits for nobody.
+//! The one writer: a thread that takes the work that waits and puts it into one transaction, so
+//! that a crowd shares one sync to disk and a lone caller waits for nobody.
 //!
-//! Invariants: an answer is sent only after the transaction is durable; commits of one batch see
-//! each other; one that the engine cannot digest fails alone.
+//! Invariants: an answer is sent only after the transaction is durable; the work of one batch sees
+//! what came before it; a piece that the engine cannot digest fails alone.
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use desmigratif_core::ports::clock::Clock;
-use desmigratif_core::ports::store::{Committed, Error};
+use desmigratif_core::ports::store::Error;
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::commit::{self, Head, Prepared};
+use super::commit::{self, Head};
 use super::fault::{Failure, is_of_the_store, told};
 
-/// At most so many commits share a transaction: more would save little and delay the first.
+/// At most so many pieces of work share a transaction: more would save little and delay the first.
 const BATCH: usize = 256;
 
-/// What the writer answers.
-pub(super) type Answer = Result<Committed, Error>;
+/// A piece of work that waits for its turn.
+pub(super) trait Work: Send {
+    /// Does it within a transaction at the end of the journal. May be done anew in another
+    /// transaction when the first one fails.
+    fn apply(&mut self, tx: &Connection, head: &mut Head, now: Timestamp) -> Result<(), Failure>;
 
-/// A commit that waits for its turn.
-pub(super) struct Waiting {
-    /// The commit.
-    pub(super) commit: Prepared,
+    /// Tells whoever waits for it what came of it.
+    fn answer(self: Box<Self>, outcome: Result<(), Error>);
+}
+
+/// Work that gives a `T`.
+struct Job<T, F> {
+    work: F,
+    done: Option<T>,
     /// Who waits for it; may be gone.
-    pub(super) caller: oneshot::Sender<Answer>,
+    caller: oneshot::Sender<Result<T, Error>>,
+}
+
+/// Makes a piece of work of a function, with the end at which its outcome can be waited for.
+pub(super) fn job<T, F>(work: F) -> (Box<dyn Work>, oneshot::Receiver<Result<T, Error>>)
+where
+    T: Send + 'static,
+    F: FnMut(&Connection, &mut Head, Timestamp) -> Result<T, Failure> + Send + 'static,
+{
+    let (caller, outcome) = oneshot::channel();
+    (Box::new(Job { work, done: None, caller }), outcome)
+}
+
+impl<T, F> Work for Job<T, F>
+where
+    T: Send,
+    F: FnMut(&Connection, &mut Head, Timestamp) -> Result<T, Failure> + Send,
+{
+    fn apply(&mut self, tx: &Connection, head: &mut Head, now: Timestamp) -> Result<(), Failure> {
+        self.done = Some((self.work)(tx, head, now)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<(), Error>) {
+        let done = self.done.ok_or_else(|| Error::Unavailable("the work was not done".to_owned()));
+        // A caller that stopped waiting learns of its commit by repeating the request.
+        let _ = self.caller.send(outcome.and(done));
+    }
 }
 
 /// The writer and its connection.
@@ -41,7 +75,7 @@ pub(super) struct Writer {
 enum Guard {
     /// It ends the batch: nothing of it is written.
     Batch,
-    /// It ends the commit at which it shows, each being held by a savepoint. Slower.
+    /// It ends the piece of work at which it shows, each being held by a savepoint. Slower.
     Each,
 }
 
@@ -51,72 +85,75 @@ impl Writer {
     }
 
     /// Serves the queue until nobody can put anything into it.
-    pub(super) fn serve(mut self, queue: &Receiver<Waiting>) {
+    pub(super) fn serve(mut self, queue: &Receiver<Box<dyn Work>>) {
         let mut batch = Vec::with_capacity(BATCH);
         while let Ok(first) = queue.recv() {
             batch.push(first);
             batch.extend(queue.try_iter().take(BATCH - 1));
-            let answers = self.commit(&batch);
-            for (waiting, answer) in batch.drain(..).zip(answers) {
-                // A caller that stopped waiting learns of its commit by repeating the request.
-                let _ = waiting.caller.send(answer);
+            let outcomes = self.work(&mut batch);
+            for (work, outcome) in batch.drain(..).zip(outcomes) {
+                work.answer(outcome);
             }
         }
         // So that the next start has nothing to recover; that it fails costs only time then.
         let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
 
-    /// Makes a batch durable and answers each commit of it.
-    fn commit(&mut self, batch: &[Waiting]) -> Vec<Answer> {
+    /// Makes a batch durable, and says what came of each piece.
+    fn work(&mut self, batch: &mut [Box<dyn Work>]) -> Vec<Result<(), Error>> {
         let done = match self.transact(batch, Guard::Batch) {
             Err(error) if !is_of_the_store(&error) => self.transact(batch, Guard::Each),
             done => done,
         };
         done.unwrap_or_else(|error| {
             let error = told(&error);
-            tracing::error!(%error, commits = batch.len(), "batch of commits failed");
+            tracing::error!(%error, pieces = batch.len(), "batch of work failed");
             vec![Err(error); batch.len()]
         })
     }
 
-    fn transact(&mut self, batch: &[Waiting], guard: Guard) -> rusqlite::Result<Vec<Answer>> {
+    fn transact(
+        &mut self,
+        batch: &mut [Box<dyn Work>],
+        guard: Guard,
+    ) -> rusqlite::Result<Vec<Result<(), Error>>> {
         let now = Timestamp::from_microsecond(self.clock.now().as_microsecond())
             .expect("a time cut to microseconds is still a time");
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut head = Head::load(&tx)?;
-        let mut answers = Vec::with_capacity(batch.len());
-        for waiting in batch {
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for work in &mut *batch {
             let done = match guard {
-                Guard::Batch => commit::apply(&tx, &mut head, now, &waiting.commit),
-                Guard::Each => apply_guarded(&tx, &mut head, now, &waiting.commit)?,
+                Guard::Batch => work.apply(&tx, &mut head, now),
+                Guard::Each => apply_guarded(&tx, &mut head, now, work.as_mut())?,
             };
             match done {
                 Err(Failure::Engine(error)) if guard == Guard::Batch => return Err(error),
-                done => answers.push(done.map_err(Error::from)),
+                done => outcomes.push(done.map_err(Error::from)),
             }
         }
         // Twice as many as can have come, so that the expired do not pile up.
         commit::purge(&tx, now, 2 * batch.len())?;
         tx.commit()?;
-        Ok(answers)
+        Ok(outcomes)
     }
 }
 
-/// Applies a commit within a savepoint. The outer error ends the batch.
+/// Does a piece of work within a savepoint. The outer error ends the batch.
 fn apply_guarded(
     tx: &Connection,
     head: &mut Head,
     now: Timestamp,
-    commit: &Prepared,
-) -> rusqlite::Result<Result<Committed, Failure>> {
+    work: &mut dyn Work,
+) -> rusqlite::Result<Result<(), Failure>> {
     tx.execute_batch("SAVEPOINT one")?;
-    let done = match commit::apply(tx, head, now, commit) {
+    let done = match work.apply(tx, head, now) {
         // SQLite may have rolled the whole transaction back by itself.
         Err(Failure::Engine(error)) if is_of_the_store(&error) || tx.is_autocommit() => {
             return Err(error);
         }
         Err(Failure::Engine(error)) => {
-            tracing::error!(error = %told(&error), "commit failed alone");
+            tracing::error!(error = %told(&error), "one piece of work failed alone");
             tx.execute_batch("ROLLBACK TO one")?;
             Err(Failure::Engine(error))
         }
@@ -129,18 +166,32 @@ fn apply_guarded(
 #[cfg(test)]
 mod tests {
     use desmigratif_core::ports::clock::SystemClock;
+    use desmigratif_core::ports::store::Committed;
     use tempfile::TempDir;
 
+    use super::super::commit::Prepared;
     use super::super::{open, tests, verify};
     use super::*;
 
-    fn batch(commits: std::ops::Range<u32>) -> Vec<Waiting> {
-        commits
+    /// Commits of a range, each with the end at which its answer comes.
+    struct Batch(Vec<Box<dyn Work>>, Vec<oneshot::Receiver<Result<Committed, Error>>>);
+
+    fn batch(commits: std::ops::Range<u32>) -> Batch {
+        let (works, outcomes) = commits
             .map(|n| {
                 let commit = Prepared::new(tests::commit(n), [0; 16]).unwrap();
-                Waiting { commit, caller: oneshot::channel().0 }
+                job(move |tx, head, now| commit::apply(tx, head, now, &commit))
             })
-            .collect()
+            .unzip();
+        Batch(works, outcomes)
+    }
+
+    impl Writer {
+        fn commit(&mut self, Batch(mut works, outcomes): Batch) -> Vec<Result<Committed, Error>> {
+            let done = self.work(&mut works);
+            works.into_iter().zip(done).for_each(|(work, outcome)| work.answer(outcome));
+            outcomes.into_iter().map(|mut outcome| outcome.try_recv().unwrap()).collect()
+        }
     }
 
     #[test]
@@ -152,7 +203,7 @@ mod tests {
         writer.connection.execute_batch("PRAGMA max_page_count = 40").unwrap();
         let mut next = 0;
         loop {
-            let answers = writer.commit(&batch(next..next + 20));
+            let answers = writer.commit(batch(next..next + 20));
             if answers.iter().any(Result::is_err) {
                 assert!(answers.iter().all(|it| matches!(it, Err(Error::Unavailable(_)))));
                 break;
@@ -161,12 +212,12 @@ mod tests {
         }
         assert!(next > 0, "something fits");
         for _ in 0..3 {
-            let answers = writer.commit(&batch(next..next + 20));
+            let answers = writer.commit(batch(next..next + 20));
             assert!(answers.iter().all(|it| matches!(it, Err(Error::Unavailable(_)))));
             assert_eq!(verify::verify(&mut writer.connection).unwrap(), u64::from(next));
         }
         writer.connection.execute_batch("PRAGMA max_page_count = 10000").unwrap();
-        let answers = writer.commit(&batch(next..next + 20));
+        let answers = writer.commit(batch(next..next + 20));
         for (index, answer) in (u64::from(next)..).zip(answers) {
             assert_eq!(answer.unwrap().receipt.index, index);
         }
@@ -181,9 +232,9 @@ mod tests {
         writer.connection.busy_timeout(std::time::Duration::ZERO).unwrap();
         let tool = Connection::open(folder.path().join("store.db")).unwrap();
         tool.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let answers = writer.commit(&batch(0..3));
+        let answers = writer.commit(batch(0..3));
         assert!(answers.iter().all(|it| matches!(it, Err(Error::Unavailable(_)))));
         tool.execute_batch("ROLLBACK").unwrap();
-        assert!(writer.commit(&batch(0..3)).iter().all(Result::is_ok));
+        assert!(writer.commit(batch(0..3)).iter().all(Result::is_ok));
     }
 }

@@ -9,19 +9,22 @@
 //!   n has seen, or can see, every index below n.
 //! - The same request again gives the first answer, for [`IDEMPOTENCY_DAYS`] days.
 //! - A commit whose expectations fail changes nothing.
+//! - Of deliveries about one person to one ministry, only the first that waits is leased.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod outbox;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::access::AgencyKind;
 use crate::agency::AgencyId;
 use crate::journal::{Draft, Entry, Hash, Receipt};
 use crate::record::{Key, Kind, Record, Stored};
 use crate::subject::Subject;
+
+use outbox::{Backlog, Delivery, Filter, Lease, Leased, Settlement, Status};
 
 /// For how many days the answer to a request is kept for its repetition.
 pub const IDEMPOTENCY_DAYS: i64 = 30;
@@ -57,17 +60,6 @@ pub struct Write {
     pub expect: Expect,
 }
 
-/// An entry on its way to one ministry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// The ministry.
-    pub to: AgencyKind,
-    /// The person concerned: deliveries about one person keep their order.
-    pub subject: Option<Subject>,
-    /// The record to be delivered, at the version that the commit makes: one that it writes.
-    pub record: Key,
-}
-
 /// One transaction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Commit {
@@ -81,8 +73,26 @@ pub struct Commit {
     pub entry: Draft,
     /// Deliveries to ministries.
     pub deliveries: Vec<Delivery>,
+    /// What is done with earlier deliveries.
+    pub orders: Vec<outbox::Order>,
     /// The answer to be kept for a repetition, opaque to the store. Holds no personal value.
     pub answer: Vec<u8>,
+}
+
+impl Commit {
+    /// A commit of nothing but an entry.
+    #[must_use]
+    pub const fn of(entry: Draft) -> Self {
+        Self {
+            request: None,
+            writes: Vec::new(),
+            unchanged: Vec::new(),
+            entry,
+            deliveries: Vec::new(),
+            orders: Vec::new(),
+            answer: Vec::new(),
+        }
+    }
 }
 
 /// A commit that is durable.
@@ -213,12 +223,31 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::Unavailable`] or [`Error::Corrupt`].
     async fn entries(&self, from: u64, limit: u32) -> Result<Vec<Entry>, Error>;
 
-    /// How many deliveries wait for each ministry, in the order of [`AgencyKind::ALL`]; a
-    /// ministry for which none wait is left out.
+    /// Leases deliveries that are due, each the head of its line. An empty list when none is.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Corrupt`].
+    async fn lease(&self, lease: Lease) -> Result<Vec<Leased>, Error>;
+
+    /// Notes what came of attempts. One whose token is not the delivery's last lease changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; then some may be noted.
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), Error>;
+
+    /// The deliveries that meet a filter.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Corrupt`].
+    async fn deliveries(&self, filter: &Filter) -> Result<Vec<Status>, Error>;
+
+    /// What has not reached each ministry, in the order of [`AgencyKind::ALL`]; a ministry for
+    /// which nothing waits and nothing is dead is left out.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    async fn waiting_deliveries(&self) -> Result<Vec<(AgencyKind, u64)>, Error>;
+    async fn backlogs(&self) -> Result<Vec<Backlog>, Error>;
 
     /// Reads the whole store and checks its invariants: the engine's own integrity, the density
     /// of the journal, every leaf against its hash. Returns the number of entries.
@@ -237,6 +266,9 @@ pub enum Error {
     /// A record is not at the version that was expected.
     #[error("the {} record is not at the expected version", .0.as_str())]
     Conflict(Kind),
+    /// A delivery is not in the state that an order is for, or there is none with its id.
+    #[error("the delivery is not in the state that the order is for")]
+    DeliverySettled,
     /// Another record of the kind has the alias.
     #[error("another {} record has the same alias", .0.as_str())]
     AliasTaken(Kind),

@@ -1,8 +1,8 @@
 //! What a commit does, alone and in a crowd.
 
 use super::samples::{
-    agency, clearance, done, draft, empty, one_of_each, put, request, whole, worker, worker_key,
-    write,
+    agency, clearance, done, draft, empty, one_of_each, put, request, waiting, whole, worker,
+    worker_key, write,
 };
 use super::together;
 use crate::access::AgencyKind;
@@ -28,8 +28,7 @@ pub(super) async fn a_commit_writes_all_its_parts(store: &dyn Store) {
     let [Touched { key, version, .. }] = &entry.touched[..] else { panic!("{entry:?}") };
     assert_eq!((key, *version), (&worker_key(1), 1));
 
-    let waiting = store.waiting_deliveries().await.unwrap();
-    assert_eq!(waiting, [(AgencyKind::Kemnaker, 1), (AgencyKind::Kemenkes, 1)]);
+    assert_eq!(waiting(store).await, [(AgencyKind::Kemnaker, 1), (AgencyKind::Kemenkes, 1)]);
     let kept = store.answered(&request(1)).await.unwrap().unwrap();
     assert_eq!((kept.receipt, kept.answer), (committed.receipt, commit.answer));
     assert!(kept.repeated);
@@ -95,8 +94,7 @@ pub(super) async fn one_of_a_crowd_fails_alone(store: &dyn Store) {
     indices.sort_unstable();
     assert_eq!(indices, (1..43).collect::<Vec<_>>());
     assert_eq!(store.journal_len().await.unwrap(), 43);
-    let waiting = store.waiting_deliveries().await.unwrap();
-    assert_eq!(waiting, [(AgencyKind::Kemnaker, 43), (AgencyKind::Kemenkes, 43)]);
+    assert_eq!(waiting(store).await, [(AgencyKind::Kemnaker, 43), (AgencyKind::Kemenkes, 43)]);
     assert_eq!(store.verify().await.unwrap(), 43);
 }
 

@@ -1,8 +1,11 @@
 //! What a commit may expect, and what becomes of it when it expects wrongly.
 
-use super::samples::{clearance, done, put, request, subject, whole, worker, worker_key, write};
+use super::samples::{
+    clearance, done, put, request, subject, waiting, whole, worker, worker_key, write,
+};
 use crate::access::AgencyKind;
-use crate::ports::store::{Commit, Delivery, Error, Expect, Store, Write};
+use crate::ports::store::outbox::Delivery;
+use crate::ports::store::{Commit, Error, Expect, Store, Write};
 use crate::record::{Kind, Record, certificate_alias};
 use crate::stage::Stage;
 
@@ -118,7 +121,7 @@ pub(super) async fn a_refused_commit_changes_nothing(store: &dyn Store) {
         }
     }
     assert_eq!(store.journal_len().await.unwrap(), 1);
-    assert_eq!(store.waiting_deliveries().await.unwrap(), []);
+    assert_eq!(waiting(store).await, []);
     assert_eq!(store.answered(&request(2)).await, Ok(None));
     assert_eq!(store.get(&worker_key(2)).await, Ok(None));
     let kept = store.get(&worker_key(1)).await.unwrap().unwrap();
@@ -139,7 +142,7 @@ pub(super) async fn a_commit_that_contradicts_itself_is_refused(store: &dyn Stor
     let twins = Commit { writes: vec![write(1), twin], ..whole(1) };
     assert_eq!(store.commit(twins).await, Err(Error::AliasTaken(Kind::Worker)));
 
-    let stray = Delivery { to: AgencyKind::Kemnaker, subject: None, record: worker_key(2) };
+    let stray = Delivery { to: AgencyKind::Kemnaker, subject: subject(2), record: worker_key(2) };
     let delivering = Commit { deliveries: vec![stray], ..whole(1) };
     assert_eq!(store.commit(delivering).await, Err(CONFLICT), "what is delivered is written");
     assert_eq!(store.journal_len().await, Ok(0));

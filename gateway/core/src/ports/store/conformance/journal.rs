@@ -2,11 +2,12 @@
 
 use jiff::SignedDuration;
 
-use super::samples::{done, draft, empty, noon, put, subject, whole, worker, worker_key};
+use super::samples::{done, draft, empty, noon, put, subject, waiting, whole, worker, worker_key};
 use crate::access::{AgencyKind, Classes, DataClass, Purpose};
 use crate::journal::{Draft, EntryKind, leaf_hash};
 use crate::ports::clock::SetClock;
-use crate::ports::store::{Commit, Delivery, Store};
+use crate::ports::store::outbox::Delivery;
+use crate::ports::store::{Commit, Store};
 use crate::record::Record;
 
 pub(super) async fn entries_come_in_pages_without_gap(store: &dyn Store) {
@@ -103,16 +104,15 @@ pub(super) async fn time_never_goes_back(store: &dyn Store, clock: &SetClock) {
 }
 
 pub(super) async fn deliveries_wait_for_their_ministry(store: &dyn Store) {
-    assert_eq!(store.waiting_deliveries().await, Ok(vec![]));
+    assert_eq!(waiting(store).await, []);
     for (n, to) in
         [AgencyKind::Kemendes, AgencyKind::Kemnaker, AgencyKind::Kemendes].into_iter().enumerate()
     {
         let n = u32::try_from(n).unwrap();
-        let delivery = Delivery { to, subject: None, record: worker_key(n) };
+        let delivery = Delivery { to, subject: subject(n), record: worker_key(n) };
         done(store, Commit { deliveries: vec![delivery], ..whole(n) }).await;
     }
-    let waiting = store.waiting_deliveries().await.unwrap();
-    assert_eq!(waiting, [(AgencyKind::Kemnaker, 1), (AgencyKind::Kemendes, 2)]);
+    assert_eq!(waiting(store).await, [(AgencyKind::Kemnaker, 1), (AgencyKind::Kemendes, 2)]);
 }
 
 pub(super) async fn a_sound_store_verifies(store: &dyn Store) {

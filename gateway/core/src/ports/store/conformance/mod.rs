@@ -11,6 +11,7 @@ mod expectations;
 mod journal;
 mod lists;
 mod model;
+mod outbox;
 mod repetitions;
 mod samples;
 
@@ -27,7 +28,7 @@ pub use model::agrees_with_a_model;
 type Run<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 type Behaviour = for<'a> fn(&'a dyn Store, &'a SetClock) -> Run<'a>;
 
-const BEHAVIOURS: [Behaviour; 32] = [
+const BEHAVIOURS: [Behaviour; 43] = [
     |store, _| Box::pin(commits::a_commit_writes_all_its_parts(store)),
     |store, _| Box::pin(commits::a_record_comes_back_as_it_was_written(store)),
     |store, _| Box::pin(commits::a_commit_without_records_is_an_entry(store)),
@@ -55,6 +56,17 @@ const BEHAVIOURS: [Behaviour; 32] = [
     |store, clock| Box::pin(journal::time_never_goes_back(store, clock)),
     |store, _| Box::pin(journal::deliveries_wait_for_their_ministry(store)),
     |store, _| Box::pin(journal::a_sound_store_verifies(store)),
+    |store, clock| Box::pin(outbox::what_is_due_is_leased_once(store, clock)),
+    |store, clock| Box::pin(outbox::a_lease_runs_out(store, clock)),
+    |store, clock| Box::pin(outbox::a_lease_that_was_lost_settles_nothing(store, clock)),
+    |store, clock| Box::pin(outbox::a_person_s_deliveries_keep_their_order(store, clock)),
+    |store, clock| Box::pin(outbox::a_failed_one_holds_back_its_own_line_alone(store, clock)),
+    |store, clock| Box::pin(outbox::an_attempt_that_was_none_does_not_count(store, clock)),
+    |store, clock| Box::pin(outbox::each_delivery_brings_its_own_version(store, clock)),
+    |store, clock| Box::pin(outbox::a_newer_version_makes_older_ones_needless(store, clock)),
+    |store, clock| Box::pin(outbox::the_dead_can_be_put_back(store, clock)),
+    |store, clock| Box::pin(outbox::a_delivery_can_be_given_up(store, clock)),
+    |store, clock| Box::pin(outbox::deliveries_are_listed_in_pages(store, clock)),
     |store, _| Box::pin(lists::every_filter_finds_its_own(store)),
     |store, _| Box::pin(lists::filters_narrow_each_other(store)),
     |store, _| Box::pin(lists::pages_join_without_gap_or_double(store)),

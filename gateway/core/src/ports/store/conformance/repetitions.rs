@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::samples::{agency, done, noon, put, request, whole, worker, worker_key};
+use super::samples::{agency, done, noon, put, request, waiting, whole, worker, worker_key};
 use super::together;
 use crate::access::AgencyKind;
 use crate::ports::clock::SetClock;
@@ -32,8 +32,7 @@ pub(super) async fn a_crowd_of_repetitions_has_one_effect(store: &dyn Store) {
     assert!(answers.iter().all(|it| it.receipt == answers[0].receipt));
     assert!(answers.iter().all(|it| it.answer == answers[0].answer));
     assert_eq!(store.journal_len().await, Ok(1));
-    let waiting = store.waiting_deliveries().await.unwrap();
-    assert_eq!(waiting, [(AgencyKind::Kemnaker, 1), (AgencyKind::Kemenkes, 1)]);
+    assert_eq!(waiting(store).await, [(AgencyKind::Kemnaker, 1), (AgencyKind::Kemenkes, 1)]);
 }
 
 pub(super) async fn an_id_is_not_for_another_body(store: &dyn Store) {

@@ -8,21 +8,24 @@ use jiff::civil::date;
 use uuid::Uuid;
 
 use crate::access::{AgencyKind, Classes, DataClass, Purpose};
+use crate::adapter::Adapter;
 use crate::agency::{Agency, AgencyId, AgencyStatus};
 use crate::birth::{BirthDate, Precision};
 use crate::clearance::{Clearance, Conclusion, Country, Examiner, Finding, Interpretation};
 use crate::facility::{Designation, Facility, FacilityClass};
 use crate::family::{FamilyMember, Relation};
 use crate::geo::Coordinate;
-use crate::identity::{Person, RegisterStatus, Sex};
+use crate::identity::{Check, Element, IdentityCheck, Outcome, Sex, Verdict};
 use crate::journal::{Draft, EntryKind};
 use crate::name::PersonName;
 use crate::nik::Nik;
-use crate::ports::store::{Commit, Committed, Delivery, Expect, Request, Store, Write};
+use crate::ports::store::outbox::Delivery;
+use crate::ports::store::{Commit, Committed, Expect, Request, Store, Write};
 use crate::record::{Key, Record};
 use crate::region::VillageCode;
 use crate::stage::Stage;
 use crate::subject::Subject;
+use crate::village_index::{Category, IndexKind, VillageIndex};
 use crate::worker::{Contact, Document, Worker};
 
 /// Where the clock stands at first.
@@ -117,17 +120,27 @@ pub(super) fn one_of_each() -> Vec<Record> {
         designations: vec![Designation { from: date(2026, 1, 1), until: None }],
         capacity_per_day: 40,
     };
-    let person = Person {
+    let check = IdentityCheck {
+        id: "c0".repeat(32),
         subject: worker.subject,
-        nik: nik(1),
-        name: PersonName::parse("Siti Contoh Rahayu").unwrap(),
-        birth_place: "Indramayu".to_owned(),
-        birth: birth(),
-        sex: Sex::Female,
-        village,
-        mother_name: None,
-        status: RegisterStatus::Active,
+        check: Check {
+            outcome: Outcome::Mismatch,
+            elements: vec![
+                (Element::Name, Verdict::Fuzzy(93)),
+                (Element::BirthDate, Verdict::Match),
+                (Element::Sex, Verdict::Mismatch(0)),
+            ],
+        },
     };
+    let index = VillageIndex {
+        village,
+        year: 2026,
+        kind: IndexKind::IndeksDesa,
+        score: 0.812_3,
+        category: Category::Maju,
+    };
+    let adapter =
+        Adapter { ministry: AgencyKind::Kemenkes, paused: Some("pemeliharaan".to_owned()) };
     let agency = Agency {
         id: agency("klinik-01"),
         kind: AgencyKind::Clinic,
@@ -142,8 +155,10 @@ pub(super) fn one_of_each() -> Vec<Record> {
         Record::Clearance(clearance(1, &worker)),
         Record::Worker(worker),
         Record::Facility(facility),
-        Record::Person(person),
+        Record::IdentityCheck(check),
+        Record::VillageIndex(index),
         Record::Agency(agency),
+        Record::Adapter(adapter),
     ]
 }
 
@@ -163,14 +178,7 @@ pub(super) fn draft() -> Draft {
 
 /// A commit of nothing but an entry.
 pub(super) fn empty() -> Commit {
-    Commit {
-        request: None,
-        writes: Vec::new(),
-        unchanged: Vec::new(),
-        entry: draft(),
-        deliveries: Vec::new(),
-        answer: Vec::new(),
-    }
+    Commit::of(draft())
 }
 
 /// A commit that writes a record.
@@ -182,7 +190,7 @@ pub(super) fn write(record: Record, expect: Expect) -> Commit {
 /// ministries: one with all its parts.
 pub(super) fn whole(n: u32) -> Commit {
     let record = Record::Worker(worker(n));
-    let delivery = |to| Delivery { to, subject: Some(subject(n)), record: record.key() };
+    let delivery = |to| Delivery { to, subject: subject(n), record: record.key() };
     Commit {
         request: Some(request(n)),
         deliveries: vec![delivery(AgencyKind::Kemnaker), delivery(AgencyKind::Kemenkes)],
@@ -226,4 +234,10 @@ fn nik(n: u32) -> Nik {
 
 fn birth() -> BirthDate {
     BirthDate::new(date(1995, 5, 15), Precision::Day, date(2026, 11, 24)).unwrap()
+}
+
+/// How many deliveries wait for each ministry.
+pub(super) async fn waiting(store: &dyn Store) -> Vec<(AgencyKind, u64)> {
+    let backlogs = store.backlogs().await.unwrap();
+    backlogs.into_iter().map(|backlog| (backlog.to, backlog.waiting)).collect()
 }
