@@ -124,8 +124,11 @@ impl Gateway {
     /// Starts `dev` and waits until it is ready.
     pub(crate) fn start(data: &Path) -> Result<Self> {
         let program = Path::new(env!("CARGO_BIN_EXE_desmigratif"));
-        let arguments = ["dev", "--listen", "127.0.0.1:0", "--operators", "127.0.0.1:0", "--data"];
-        let mut arguments: Vec<&OsStr> = arguments.iter().map(OsStr::new).collect();
+        let mut arguments = vec![OsStr::new("dev")];
+        for address in ["--listen", "--operators", "--sandbox"] {
+            arguments.extend([OsStr::new(address), OsStr::new("127.0.0.1:0")]);
+        }
+        arguments.push(OsStr::new("--data"));
         arguments.push(data.as_os_str());
         let server = Server::start(program, &arguments, &data.join("gateway.log"))?;
         Ok(Self { server, tls: data.join("tls") })
