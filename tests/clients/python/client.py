@@ -3,21 +3,31 @@
 Usage: client.py ADDRESS DATA_FOLDER
 
 Kemnaker registers a worker, a clinic submits a clearance for the worker and repeats the
-request (one effect, the same receipt), and Kemendes is refused what it may not see.
+request (one effect, the same receipt), and Kemendes is refused what it may not see. Kemendagri
+checks an identity, asking for an answer as fresh as it needs, and the operator sees the clearance
+reach its ministries.
 """
 
 import datetime
 import pathlib
 import random
 import sys
+import time
 import uuid
 
 import grpc
+from google.protobuf import duration_pb2
 
+from desmigratif.admin.v1 import admin_pb2, admin_pb2_grpc
 from desmigratif.common.v1 import common_pb2
 from desmigratif.health.v1 import clearance_pb2, clearance_pb2_grpc
+from desmigratif.identity.v1 import identity_pb2, identity_pb2_grpc
 from desmigratif.village.v1 import village_pb2, village_pb2_grpc
 from desmigratif.worker.v1 import worker_pb2, worker_pb2_grpc
+
+# Two of the people that the simulated Dukcapil of `dev` always answers alike; see the README.
+VERIFIED = ("9901011111020244", "Contoh Wahyu Lestari", "2002-11-11", common_pb2.SEX_MALE)
+DECEASED = ("9901011304870241", "Contoh Rudi Lestari", "1987-04-13", common_pb2.SEX_MALE)
 
 
 def connect(address: str, data: pathlib.Path, agency: str) -> grpc.Channel:
@@ -38,13 +48,63 @@ def purpose(name: str) -> list[tuple[str, str]]:
     return [("desmigratif-purpose", name)]
 
 
-def synthetic_nik() -> str:
-    """A NIK in valid shape under the prefix 99, which no region has."""
-    return f"990199410190{random.randrange(1, 10_000):04d}"
+def newcomer() -> tuple[str, str, str, int]:
+    """A person whose NIK has a valid shape under the prefix 99, which no region has."""
+    nik = f"990199410190{random.randrange(1, 10_000):04d}"
+    return nik, "Contoh Dewi Lestari", "1990-01-01", common_pb2.SEX_FEMALE
+
+
+def day(date: str) -> common_pb2.BirthDate:
+    """A birth date that is known whole."""
+    return common_pb2.BirthDate(date=date, precision=common_pb2.DATE_PRECISION_DAY)
+
+
+def registration(person, village_code: str) -> worker_pb2.RegisterWorkerRequest:
+    """A request to register a person as a worker."""
+    nik, name, birth_date, sex = person
+    return worker_pb2.RegisterWorkerRequest(
+        request_id=str(uuid.uuid4()),
+        worker=worker_pb2.WorkerDetails(
+            nik=nik,
+            name=name,
+            birth_date=day(birth_date),
+            sex=sex,
+            village_code=village_code,
+            destination_country="HK",
+        ),
+    )
+
+
+def check(person, max_age: int = 0) -> identity_pb2.VerifyIdentityRequest:
+    """A request to check an identity, with an answer at most so many seconds old."""
+    nik, name, birth_date, _ = person
+    return identity_pb2.VerifyIdentityRequest(
+        request_id=str(uuid.uuid4()),
+        nik=nik,
+        elements=identity_pb2.IdentityElements(name=name, birth_date=day(birth_date)),
+        freshness=common_pb2.Freshness(
+            max_age=duration_pb2.Duration(seconds=max_age), refuse_stale=True
+        ),
+    )
+
+
+def deliveries(admin: admin_pb2_grpc.AdminServiceStub, record_id: str) -> list:
+    """The deliveries of a record, once none of them waits any more."""
+    for _ in range(200):
+        listed = admin.ListDeliveries(
+            admin_pb2.ListDeliveriesRequest(page_size=500),
+            metadata=purpose("operations"),
+            timeout=5,
+        ).deliveries
+        found = [delivery for delivery in listed if delivery.record_id == record_id]
+        if found and all(it.state != admin_pb2.DELIVERY_STATE_WAITING for it in found):
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not delivered in time: {found}")
 
 
 def main(address: str, data: pathlib.Path) -> None:
-    nik = synthetic_nik()
+    person = newcomer()
     kemnaker = connect(address, data, "kemnaker")
     clinic = connect(address, data, "klinik-indramayu")
     kemendes = connect(address, data, "kemendes")
@@ -58,19 +118,7 @@ def main(address: str, data: pathlib.Path) -> None:
     print(f"village    {village.code} {village.name}, {village.regency}")
 
     registered = worker_pb2_grpc.WorkerServiceStub(kemnaker).RegisterWorker(
-        worker_pb2.RegisterWorkerRequest(
-            request_id=str(uuid.uuid4()),
-            worker=worker_pb2.WorkerDetails(
-                nik=nik,
-                name="Contoh Dewi Lestari",
-                birth_date=common_pb2.BirthDate(
-                    date="1990-01-01", precision=common_pb2.DATE_PRECISION_DAY
-                ),
-                sex=common_pb2.SEX_FEMALE,
-                village_code=village.code,
-                destination_country="HK",
-            ),
-        ),
+        registration(person, village.code),
         metadata=purpose("placement-screening"),
         timeout=5,
     )
@@ -80,7 +128,7 @@ def main(address: str, data: pathlib.Path) -> None:
     submission = clearance_pb2.SubmitClearanceRequest(
         request_id=str(uuid.uuid4()),
         clearance=clearance_pb2.ClearanceDetails(
-            nik=nik,
+            nik=person[0],
             certificate_number=f"PY-{uuid.uuid4().hex[:12]}",
             examined_on=today.isoformat(),
             issued_on=today.isoformat(),
@@ -126,6 +174,28 @@ def main(address: str, data: pathlib.Path) -> None:
         print(f"refused    {refused.code().name}: {refused.details()}")
     else:
         raise AssertionError("Kemendes must not see a worker")
+
+    identities = identity_pb2_grpc.IdentityServiceStub(connect(address, data, "kemendagri"))
+    # The first asks the register, the second is content with that answer, the third is not.
+    for max_age in (0, 3600, 0):
+        answer = identities.VerifyIdentity(
+            check(DECEASED, max_age), metadata=purpose("identity-check"), timeout=5
+        )
+        assert answer.outcome == identity_pb2.IDENTITY_OUTCOME_DECEASED, answer
+        assert answer.status.availability == common_pb2.AVAILABILITY_AVAILABLE, answer
+
+    admin = admin_pb2_grpc.AdminServiceStub(connect(address, data, "operator"))
+    adapters = admin.ListAdapters(
+        admin_pb2.ListAdaptersRequest(), metadata=purpose("operations"), timeout=5
+    ).adapters
+    calls = {adapter.protocol: adapter.calls for adapter in adapters}
+    assert set(calls) == {"connector", "dukcapil", "satusehat", "idm"}, calls
+    assert calls["dukcapil"] == 2, calls
+    print("checked    DECEASED, three answers for two calls of the register")
+    delivered = deliveries(admin, first.clearance_id)
+    assert [it.state for it in delivered] == [admin_pb2.DELIVERY_STATE_DELIVERED] * 2, delivered
+    names = [common_pb2.AgencyKind.Name(it.ministry).split("_")[-1] for it in delivered]
+    print(f"delivered  the clearance to {' and '.join(names)}")
 
 
 if __name__ == "__main__":
