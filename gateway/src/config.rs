@@ -32,6 +32,9 @@ pub struct Config {
     /// The limits on callers.
     #[serde(default)]
     pub limits: Limits,
+    /// The policy files.
+    #[serde(default)]
+    pub policy: Policy,
     /// How long a clearance is valid.
     #[serde(default)]
     pub clearance: ValidityPolicy,
@@ -101,6 +104,15 @@ pub struct Registry {
     pub agencies: Option<PathBuf>,
     /// The designated facilities: a TOML file with `[[facility]]` tables.
     pub facilities: Option<PathBuf>,
+}
+
+/// The policy files: who may do and see what. They are read again when they change; broken ones
+/// leave the old set in force.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// A folder of `*.cedar` files that stand in place of the built-in set.
+    pub folder: Option<PathBuf>,
 }
 
 /// The limits on callers.
@@ -249,13 +261,14 @@ impl Config {
 
     /// Makes relative paths relative to `folder`.
     fn resolve(&mut self, folder: &Path) {
-        let Self { tls, store, keys, registry, .. } = &mut *self;
+        let Self { tls, store, keys, registry, policy, .. } = &mut *self;
         let paths = [&mut tls.certificate, &mut tls.key, &mut tls.client_ca, &mut store.path]
             .into_iter()
             .chain([&mut keys.subject])
             .chain(&mut tls.crls)
             .chain(&mut registry.agencies)
-            .chain(&mut registry.facilities);
+            .chain(&mut registry.facilities)
+            .chain(&mut policy.folder);
         for path in paths {
             *path = folder.join(&*path);
         }

@@ -12,4 +12,6 @@ mod policy;
 pub use directory::Directory;
 pub use identity::{NoIdentity, NotATrustDomain, PeerIdentity, TrustDomain};
 pub use permit::{Admission, Permit, Refusal};
-pub use policy::{Grant, Policy};
+pub use policy::{
+    Because, Broken, Explanation, Grant, Policy, Relation, Source, class_name, method_named,
+};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use desmigratif_core::access::{AgencyKind, Classes, Purpose};
+use desmigratif_core::access::{Classes, Purpose};
 use desmigratif_core::agency::Agency;
 use desmigratif_core::clearance::Clearance;
 use desmigratif_core::region::VillageCode;
@@ -17,7 +17,24 @@ pub struct Permit {
     pub(super) purpose: Option<Purpose>,
     pub(super) method: &'static Method,
     pub(super) classes: Classes,
+    pub(super) reach: Reach,
 }
+
+/// Whose records an agency may know of, as the policies decide it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reach {
+    /// Villages in its region, and the people at home there.
+    pub(super) places_in_region: bool,
+    /// Villages elsewhere; all of them, for an agency that has no region.
+    pub(super) places_elsewhere: bool,
+    /// Clearances that it has submitted.
+    pub(super) own_clearances: bool,
+    /// Clearances that others have submitted.
+    pub(super) others_clearances: bool,
+}
+
+/// What neither a code of a place nor an agency's id begins with.
+const NOWHERE: &str = "-";
 
 /// What a call is admitted with.
 #[derive(Clone, Debug)]
@@ -77,26 +94,51 @@ impl Permit {
     /// region, or none for an agency that serves the whole country.
     #[must_use]
     pub fn place_bound(&self) -> String {
-        self.agency.region.map_or_else(String::new, |region| region.digits())
+        let Reach { places_in_region, places_elsewhere, .. } = self.reach;
+        match self.agency.region {
+            None if places_elsewhere => String::new(),
+            Some(_) if places_in_region && places_elsewhere => String::new(),
+            Some(region) if places_in_region => region.digits(),
+            // Everything but a region is no one beginning: what cannot be told is not shown.
+            None | Some(_) => NOWHERE.to_owned(),
+        }
     }
 
     /// Whether the caller may know that something exists in a village.
     #[must_use]
     pub fn reaches(&self, village: VillageCode) -> bool {
-        self.agency.region.is_none_or(|region| region.holds(village))
+        if self.agency.region.is_some_and(|region| region.holds(village)) {
+            self.reach.places_in_region
+        } else {
+            self.reach.places_elsewhere
+        }
     }
 
-    /// Whether the caller may know of a worker: a regional office of those at home in its
-    /// region, a clinic of none (it names the worker itself), the others of all.
+    /// Whether the caller may know of a worker: it is asked by the worker's home.
     #[must_use]
     pub fn reaches_worker(&self, worker: &Worker) -> bool {
         self.reaches(worker.village)
     }
 
-    /// Whether the caller may know of a clearance: a clinic of those that it submitted, the
-    /// others of all.
+    /// The agency whose clearances alone may be listed: the caller itself when it is a clinic, or
+    /// none when it may know of all.
+    #[must_use]
+    pub fn clearance_bound(&self) -> Option<String> {
+        match (self.reach.own_clearances, self.reach.others_clearances) {
+            (true, true) => None,
+            (true, false) => Some(self.agency.id.to_string()),
+            // What cannot be told is not shown.
+            (false, _) => Some(NOWHERE.to_owned()),
+        }
+    }
+
+    /// Whether the caller may know of a clearance: a clinic of those that it submitted.
     #[must_use]
     pub fn reaches_clearance(&self, clearance: &Clearance) -> bool {
-        self.agency.kind != AgencyKind::Clinic || clearance.submitted_by == self.agency.id
+        if clearance.submitted_by == self.agency.id {
+            self.reach.own_clearances
+        } else {
+            self.reach.others_clearances
+        }
     }
 }

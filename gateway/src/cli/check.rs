@@ -11,7 +11,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 
 use super::registry::registered;
 use super::serve::{key_fits, open, runtime, subject_key, tls_files};
-use super::{CheckArgs, Failure, ministries, say};
+use super::{CheckArgs, Failure, ministries, policy, say};
 use crate::config::Config;
 use crate::edge::metrics::Metrics;
 use crate::edge::tls::Tls;
@@ -28,6 +28,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let key = subject_key(&config.keys.subject)?;
     let records = registered(&config.registry)?;
     say(format_args!("registry       {} agencies and facilities", records.len()))?;
+    say(format_args!("policy         {} policies", policy::load(&config.policy)?.policies()))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let unread = SdkMeterProvider::default().meter("desmigratif.check");
     Tls::load(tls_files(&config.tls), clock.clone(), Metrics::new(&unread))

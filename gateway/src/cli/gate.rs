@@ -16,6 +16,8 @@ use crate::fault::{ErrorReason, Fault, fault};
 
 /// The policy at the edge.
 pub(super) struct Gate {
+    /// What decides.
+    pub(super) policy: Arc<Policy>,
     /// Where refusals are journalled.
     pub(super) exchange: Arc<Exchange>,
     /// The entries on their way, so that stopping waits for them.
@@ -31,7 +33,7 @@ impl layers::Authorise for Gate {
         path: &str,
         purpose: Option<&str>,
     ) -> Result<Admission, Status> {
-        Policy.admit(agency, path, purpose).map_err(|refusal| {
+        self.policy.admit(agency, path, purpose).map_err(|refusal| {
             if refusal != Refusal::MethodUnknown {
                 self.journal(agency, path, purpose);
             }

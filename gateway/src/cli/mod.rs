@@ -7,6 +7,7 @@ mod gate;
 mod gauges;
 mod ministries;
 mod operate;
+mod policy;
 mod regions;
 mod registry;
 mod serve;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use operate::{AdaptersVerb, DeliveriesVerb, SandboxVerb};
+use policy::PolicyVerb;
 
 /// Exit status for a bad command line or configuration (EX_USAGE of sysexits.h).
 const BAD_USAGE: u8 = 64;
@@ -63,6 +65,9 @@ enum Verb {
     /// Make the simulated ministries of `dev` fail, and lift it
     #[command(subcommand)]
     Sandbox(SandboxVerb),
+    /// Ask the policy why a call is allowed or refused, check policy files
+    #[command(subcommand)]
+    Policy(PolicyVerb),
     /// Maintain the table of provinces, regencies, districts and villages
     #[command(subcommand)]
     Regions(RegionsVerb),
@@ -184,6 +189,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Adapters(verb) => operate::run(verb.run()),
         Verb::Deliveries(verb) => operate::run(verb.run()),
         Verb::Sandbox(verb) => operate::run(verb.run()),
+        Verb::Policy(verb) => verb.run(),
         Verb::Regions(RegionsVerb::Import { source, out }) => regions::import(&source, &out),
         Verb::Version => say(format_args!(
             "desmigratif {}\ncontract    {}\nregions     {}",

@@ -23,6 +23,7 @@ use tonic_health::server::HealthReporter;
 
 use super::gate::Gate;
 use super::gauges::{StoreGauges, watch_store};
+use super::policy::{self, PolicyWatch};
 use super::registry::registered;
 use super::{Failure, ministries, say};
 use crate::access::{Directory, TrustDomain};
@@ -37,8 +38,8 @@ use crate::services;
 use crate::store::sqlite::Sqlite;
 use crate::telemetry::{self, Telemetry};
 
-/// How often certificate files are looked at for changes.
-const TLS_WATCH: Duration = Duration::from_secs(20);
+/// How often certificate and policy files are looked at for changes.
+const FILE_WATCH: Duration = Duration::from_secs(20);
 
 /// Runs the gateway until it is told to stop.
 pub(super) fn run(path: &Path) -> Result<(), Failure> {
@@ -76,6 +77,7 @@ pub(super) struct Gateway {
     operators_task: JoinHandle<std::io::Result<()>>,
     watchers: Vec<JoinHandle<()>>,
     tls: Arc<Tls>,
+    policy: Arc<PolicyWatch>,
     refusals: TaskTracker,
     outboxes: JoinSet<()>,
     signals: Signals,
@@ -90,6 +92,7 @@ impl Gateway {
         let trust_domain = TrustDomain::parse(&config.tls.trust_domain)
             .map_err(|error| Failure::Usage(format!("tls.trust_domain: {error}")))?;
         let registered = registered(&config.registry)?;
+        let policy = policy::load(&config.policy)?;
         let telemetry = telemetry::init(&telemetry::Settings {
             log_format: None,
             log_filter: Some(config.telemetry.log.clone()),
@@ -161,7 +164,8 @@ impl Gateway {
             burst: limits.burst,
             concurrent_calls: limits.concurrent_calls,
         };
-        let mut routes = services::routes(&exchange, own_limits, limits.message_bytes as usize);
+        let mut routes =
+            services::routes(&exchange, &policy, own_limits, limits.message_bytes as usize);
         routes.add_service(health_service).add_service(reflection);
         let methods = Methods::of_descriptors([
             desmigratif_proto::FILE_DESCRIPTOR_SET,
@@ -174,7 +178,7 @@ impl Gateway {
             &layer_settings(limits),
             methods,
             directory,
-            Gate { exchange: exchange.clone(), refusals: refusals.clone() },
+            Gate { policy: policy.clone(), exchange: exchange.clone(), refusals: refusals.clone() },
             clock,
             metrics,
             routes.routes().prepare(),
@@ -189,8 +193,11 @@ impl Gateway {
         for outbox in Outbox::of_all(&exchange, config.outbox.settings()) {
             outboxes.spawn(outbox.run(drain.clone()));
         }
+        let meter = telemetry.meter("desmigratif.policy");
+        let policy = PolicyWatch::new(policy, readiness.clone(), &meter);
         let watchers = vec![
-            tokio::spawn(tls.clone().watch(TLS_WATCH)),
+            tokio::spawn(tls.clone().watch(FILE_WATCH)),
+            tokio::spawn(policy.clone().watch(FILE_WATCH)),
             tokio::spawn(watch_store(exchange.clone(), readiness.clone(), gauges)),
         ];
         readiness.set_store_ok(true);
@@ -208,6 +215,7 @@ impl Gateway {
             operators_task,
             watchers,
             tls,
+            policy,
             refusals,
             outboxes,
             signals,
@@ -215,9 +223,9 @@ impl Gateway {
         })
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains. SIGHUP reads the TLS files again.
+    /// Serves until SIGTERM or SIGINT, then drains. SIGHUP reads TLS and policy files again.
     pub(super) async fn until_stopped(mut self) -> Result<(), Failure> {
-        self.signals.stop(&self.tls).await;
+        self.signals.stop(&self.tls, &self.policy).await;
         self.stop().await
     }
 
@@ -228,7 +236,7 @@ impl Gateway {
     ) -> Result<(), Failure> {
         let worked = tokio::select! {
             worked = work => worked,
-            () = self.signals.stop(&self.tls) => Ok(()),
+            () = self.signals.stop(&self.tls, &self.policy) => Ok(()),
         };
         self.stop().await?;
         worked
@@ -283,8 +291,8 @@ impl Signals {
         })
     }
 
-    /// Waits for SIGTERM or SIGINT; reads the TLS files again at each SIGHUP.
-    async fn stop(&mut self, tls: &Tls) {
+    /// Waits for SIGTERM or SIGINT; reads TLS and policy files again at each SIGHUP.
+    async fn stop(&mut self, tls: &Tls, policy: &Arc<PolicyWatch>) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
@@ -292,6 +300,9 @@ impl Signals {
                 _ = self.hangup.recv() => {
                     // It logs and counts a failure itself, and keeps the old files.
                     let _ = tls.reload();
+                    let policy = policy.clone();
+                    // Reading and checking policies blocks for a while.
+                    let _ = tokio::task::spawn_blocking(move || policy.reload()).await;
                 }
             }
         }

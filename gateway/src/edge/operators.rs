@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Readiness {
     store_ok: AtomicBool,
     draining: AtomicBool,
+    policy_broken: AtomicBool,
 }
 
 impl Readiness {
@@ -39,6 +40,18 @@ impl Readiness {
     /// Says that the gateway drains and will end.
     pub fn start_draining(&self) {
         self.draining.store(true, Relaxed);
+    }
+
+    /// Says whether the policy files can be followed. While they cannot, an old set is in force.
+    pub fn set_policy_ok(&self, ok: bool) {
+        self.policy_broken.store(!ok, Relaxed);
+    }
+
+    /// What is wrong with a gateway that should get calls all the same; `None` when nothing is.
+    #[must_use]
+    pub fn degraded(&self) -> Option<&'static str> {
+        let broken = "the policy files are broken, the old set is in force; see the log";
+        self.policy_broken.load(Relaxed).then_some(broken)
     }
 
     /// Why the gateway should get no calls; `None` when it should.
@@ -98,7 +111,10 @@ impl Operators {
 
 async fn readyz(State(readiness): State<Arc<Readiness>>) -> (StatusCode, String) {
     match readiness.obstacle() {
-        None => (StatusCode::OK, "ready\n".to_owned()),
+        None => match readiness.degraded() {
+            None => (StatusCode::OK, "ready\n".to_owned()),
+            Some(what) => (StatusCode::OK, format!("ready\ndegraded: {what}\n")),
+        },
         Some(obstacle) => (StatusCode::SERVICE_UNAVAILABLE, format!("{obstacle}\n")),
     }
 }

@@ -1,6 +1,6 @@
 //! Medical clearances: hand in, read, withdraw, verify a certificate.
 
-use desmigratif_core::access::{AgencyKind, Classes, DataClass};
+use desmigratif_core::access::{Classes, DataClass};
 use desmigratif_core::clearance::{
     Clearance, ClearanceStatus, Conclusion, Country, Examiner, Finding, PregnancyTest, Revocation,
     RevocationReason,
@@ -133,8 +133,7 @@ impl Exchange {
         call: &Call,
         list: ClearanceList,
     ) -> Result<Disclosed<Vec<Stored>>, Error> {
-        let agency = call.permit.agency();
-        let holder = (agency.kind == AgencyKind::Clinic).then(|| agency.id.as_str().to_owned());
+        let holder = call.permit.clearance_bound();
         if list.worker.is_none() && holder.is_none() {
             return Err(Error::NotFound(Kind::Worker));
         }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use desmigratif_core::region::RegionCode;
-use desmigratif_proto::METHODS;
 use desmigratif_proto::access::v1::access_service_server::AccessService;
 use desmigratif_proto::access::v1::{Limits, PurposeGrant, WhoAmIRequest, WhoAmIResponse};
 use tonic::{Request, Response, Status};
@@ -16,6 +15,7 @@ use crate::exchange::Exchange;
 /// The service.
 pub(super) struct Standing {
     pub(super) exchange: Arc<Exchange>,
+    pub(super) policy: Arc<Policy>,
     pub(super) limits: Limits,
 }
 
@@ -29,13 +29,16 @@ impl AccessService for Standing {
         let agency = permit.agency();
         let certificate = request.extensions().get::<PeerIdentity>();
         let grants = agency.purposes.iter().filter_map(|purpose| {
-            let grant = Policy.grant(agency.kind, *purpose)?;
-            let methods = METHODS.iter().filter(|method| grant.covers(method));
+            let grant = self.policy.grant(agency, *purpose)?;
             Some(PurposeGrant {
                 purpose: wire::purpose(*purpose).into(),
                 metadata_value: purpose.as_str().to_owned(),
                 data_classes: wire::class_set(grant.classes).iter().map(Into::into).collect(),
-                methods: methods.map(|it| it.path.trim_start_matches('/').to_owned()).collect(),
+                methods: grant
+                    .methods
+                    .iter()
+                    .map(|it| it.path.trim_start_matches('/').to_owned())
+                    .collect(),
             })
         });
         Ok(Response::new(WhoAmIResponse {

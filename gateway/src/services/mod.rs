@@ -31,6 +31,7 @@ use desmigratif_proto::village::v1::village_service_server::VillageServiceServer
 use desmigratif_proto::worker::v1::worker_service_server::WorkerServiceServer;
 use tonic::service::{Routes, RoutesBuilder};
 
+use crate::access::Policy;
 use crate::exchange::Exchange;
 
 pub use failure::Failure;
@@ -38,7 +39,12 @@ pub use failure::Failure;
 /// All services of the contract over one exchange. `message_bytes` is the largest request
 /// message; the edge has refused larger ones before, this is the codec's own bound.
 #[must_use]
-pub fn routes(exchange: &Arc<Exchange>, limits: Limits, message_bytes: usize) -> RoutesBuilder {
+pub fn routes(
+    exchange: &Arc<Exchange>,
+    policy: &Arc<Policy>,
+    limits: Limits,
+    message_bytes: usize,
+) -> RoutesBuilder {
     let mut routes = Routes::builder();
     macro_rules! serve {
         ($server:ident, $service:expr) => {
@@ -51,6 +57,7 @@ pub fn routes(exchange: &Arc<Exchange>, limits: Limits, message_bytes: usize) ->
     serve!(MedicalClearanceServiceServer, clearance::Clearances(exchange.clone()));
     serve!(FacilityServiceServer, facility::Facilities(exchange.clone()));
     serve!(AdminServiceServer, admin::Administration(exchange.clone()));
-    serve!(AccessServiceServer, access::Standing { exchange: exchange.clone(), limits });
+    let standing = access::Standing { exchange: exchange.clone(), policy: policy.clone(), limits };
+    serve!(AccessServiceServer, standing);
     routes
 }

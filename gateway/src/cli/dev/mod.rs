@@ -156,6 +156,7 @@ fn configuration(args: &DevArgs) -> Config {
             agencies: Some("agencies.toml".into()),
             facilities: Some("facilities.toml".into()),
         },
+        policy: config::Policy::default(),
         limits: config::Limits::default(),
         clearance: desmigratif_core::clearance::ValidityPolicy::default(),
         ministry: BTreeMap::new(),
