@@ -77,6 +77,27 @@ pub struct Tls {
     pub crls: Vec<PathBuf>,
     /// The trust domain of agencies' URI SANs: `spiffe://<trust domain>/agency/<id>`.
     pub trust_domain: String,
+    /// The authority with which the gateway itself issues agencies' certificates; without one they
+    /// are signed elsewhere and registered.
+    #[serde(default)]
+    pub issuer: Option<Issuer>,
+}
+
+/// An issuing authority. It must be one of those in `client_ca`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    /// Its certificate, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// For how many days a certificate is issued, 1 to 825.
+    #[serde(default = "ninety")]
+    pub days: u16,
+}
+
+const fn ninety() -> u16 {
+    90
 }
 
 /// The store.
@@ -266,6 +287,7 @@ impl Config {
             .into_iter()
             .chain([&mut keys.subject])
             .chain(&mut tls.crls)
+            .chain(tls.issuer.iter_mut().flat_map(|it| [&mut it.certificate, &mut it.key]))
             .chain(&mut registry.agencies)
             .chain(&mut registry.facilities)
             .chain(&mut policy.folder);
@@ -301,6 +323,8 @@ impl Config {
             "limits.deadline_seconds",
             "must be between 1 and 300",
         )?;
+        let days = self.tls.issuer.as_ref().map_or(1, |issuer| issuer.days);
+        rule((1..=825).contains(&days), "tls.issuer.days", "must be between 1 and 825")?;
         let outbox = &self.outbox;
         rule(outbox.greatest_age_hours >= 72, "outbox.greatest_age_hours", "must be 72 or more")?;
         rule(outbox.first_pause_ms > 0, "outbox.first_pause_ms", "must be positive")?;

@@ -80,6 +80,12 @@ impl DevPki {
         self.0.join("ca.pem")
     }
 
+    /// The CA's private key, kept so that an agency that joins later can get a certificate.
+    #[must_use]
+    pub fn ca_key(&self) -> PathBuf {
+        self.0.join("ca-key.pem")
+    }
+
     /// The gateway's certificate.
     #[must_use]
     pub fn server(&self) -> PathBuf {
@@ -118,10 +124,11 @@ impl DevPki {
 
     /// Whether the folder holds a whole set for `agencies` that does not expire soon.
     fn serves(&self, agencies: &[AgencyId], now: Timestamp) -> bool {
-        let whole = [self.server(), self.server_key(), self.gateway(), self.gateway_key()]
-            .into_iter()
-            .chain(agencies.iter().flat_map(|id| [self.agency(id), self.agency_key(id)]))
-            .all(|path| path.is_file());
+        let whole =
+            [self.ca_key(), self.server(), self.server_key(), self.gateway(), self.gateway_key()]
+                .into_iter()
+                .chain(agencies.iter().flat_map(|id| [self.agency(id), self.agency_key(id)]))
+                .all(|path| path.is_file());
         let ends = fs::read(self.ca()).ok().and_then(|pem| ends_at(&pem));
         whole && ends.is_some_and(|ends| ends - now.as_second() > RENEW_DAYS * 24 * 3600)
     }
@@ -137,7 +144,9 @@ impl DevPki {
         // Whatever stops half-way must not leave an old CA over new leaves.
         remove(&self.ca())?;
 
-        let ca = CertifiedIssuer::self_signed(ca_params(validity), KeyPair::generate()?)?;
+        let ca_key = KeyPair::generate()?;
+        write_file(&self.ca_key(), &ca_key.serialize_pem(), 0o600)?;
+        let ca = CertifiedIssuer::self_signed(ca_params(validity), ca_key)?;
         let issue = |params: CertificateParams, certificate: &Path, key: &Path| {
             let pair = KeyPair::generate()?;
             let signed = params.signed_by(&pair, &ca)?;

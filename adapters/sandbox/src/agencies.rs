@@ -64,6 +64,7 @@ pub fn agencies() -> Vec<Agency> {
         status: AgencyStatus::Active,
         region: (kind == RegionalOffice).then(|| RegionCode::parse("32.12").ok()).flatten(),
         facility: (kind == Clinic).then(|| id.to_owned()),
+        certificates: Vec::new(),
     };
     ROWS.iter().map(agency).collect()
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{AgencyKind, Purpose};
@@ -79,6 +80,21 @@ pub enum AgencyStatus {
     Retired,
 }
 
+/// A certificate that an agency may present.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    /// SHA-256 of the certificate, DER encoded, in hexadecimal.
+    pub sha256: String,
+    /// When it expires.
+    pub expires_at: Timestamp,
+}
+
+/// A retired agency stays so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the agency is retired")]
+pub struct Retired;
+
 /// A registered organisation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -100,6 +116,34 @@ pub struct Agency {
     /// The facility it submits for, for a clinic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facility: Option<String>,
+    /// The certificates registered for it. When there is none, any that names the agency and is
+    /// issued by an authority of the exchange counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<Certificate>,
+}
+
+impl Agency {
+    /// Whether the agency may present a certificate with this SHA-256.
+    #[must_use]
+    pub fn accepts(&self, sha256: &[u8; 32]) -> bool {
+        let mut hex_digits = [0; 64];
+        let presented = hex::encode_to_slice(sha256, &mut hex_digits).is_ok();
+        self.certificates.is_empty()
+            || presented
+                && self.certificates.iter().any(|known| known.sha256.as_bytes() == hex_digits)
+    }
+
+    /// Moves the agency to a status.
+    ///
+    /// # Errors
+    /// [`Retired`] when it is, and should be something else again.
+    pub fn set_status(&mut self, status: AgencyStatus) -> Result<(), Retired> {
+        if self.status == AgencyStatus::Retired && status != AgencyStatus::Retired {
+            return Err(Retired);
+        }
+        self.status = status;
+        Ok(())
+    }
 }
 
 const fn active() -> AgencyStatus {
@@ -109,6 +153,40 @@ const fn active() -> AgencyStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn agency() -> Agency {
+        Agency {
+            id: AgencyId::parse("klinik-01").unwrap(),
+            kind: AgencyKind::Clinic,
+            name: "Klinik Contoh".to_owned(),
+            purposes: BTreeSet::new(),
+            status: AgencyStatus::Active,
+            region: None,
+            facility: None,
+            certificates: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn registered_certificates_shut_out_all_others() {
+        let mut agency = agency();
+        assert!(agency.accepts(&[1; 32]), "without a registered one any counts");
+        let certificate =
+            |byte| Certificate { sha256: hex::encode([byte; 32]), expires_at: Timestamp::MAX };
+        agency.certificates = vec![certificate(1), certificate(2)];
+        assert!(agency.accepts(&[1; 32]) && agency.accepts(&[2; 32]), "rotation with overlap");
+        assert!(!agency.accepts(&[3; 32]));
+    }
+
+    #[test]
+    fn retirement_is_for_good() {
+        let mut agency = agency();
+        agency.set_status(AgencyStatus::Suspended).unwrap();
+        agency.set_status(AgencyStatus::Active).unwrap();
+        agency.set_status(AgencyStatus::Retired).unwrap();
+        assert_eq!(agency.set_status(AgencyStatus::Active), Err(Retired));
+        assert_eq!(agency.set_status(AgencyStatus::Retired), Ok(()));
+    }
 
     #[test]
     fn ids_are_short_and_plain() {

@@ -32,6 +32,15 @@ impl Directory {
         Ok(Self::of(stored.into_iter().filter_map(|stored| stored.record.into_agency())))
     }
 
+    /// Reads the agencies anew, so that what has changed holds from the next call on.
+    ///
+    /// # Errors
+    /// Those of [`Store::list`]; then the agencies stay as they were.
+    pub async fn refresh(&self, store: &dyn Store) -> Result<(), Error> {
+        self.0.store(Self::load(store).await?.0.into_inner());
+        Ok(())
+    }
+
     /// The agency with an id, whatever its status.
     #[must_use]
     pub fn agency(&self, id: &AgencyId) -> Option<Arc<Agency>> {

@@ -6,6 +6,7 @@
 
 mod directory;
 mod identity;
+pub mod issuer;
 mod permit;
 mod policy;
 

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Gauge;
 
+use crate::access::Directory;
 use crate::edge::operators::Readiness;
 use crate::exchange::Exchange;
 use crate::telemetry::Telemetry;
@@ -71,6 +72,7 @@ impl StoreGauges {
 /// Asks the store again and again whether it serves, for readiness and metrics.
 pub(super) async fn watch_store(
     exchange: Arc<Exchange>,
+    directory: Arc<Directory>,
     readiness: Arc<Readiness>,
     gauges: StoreGauges,
 ) {
@@ -80,6 +82,10 @@ pub(super) async fn watch_store(
         let entries = exchange.store.journal_len().await;
         if let Ok(entries) = entries {
             gauges.entries.record(entries, &[]);
+        }
+        // What another node has changed of agencies holds here within a few seconds.
+        if let Err(error) = directory.refresh(exchange.store.as_ref()).await {
+            tracing::warn!(%error, "the directory of agencies cannot be read");
         }
         let backlogs = exchange.store.backlogs().await;
         if let Ok(backlogs) = &backlogs {

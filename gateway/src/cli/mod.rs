@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use operate::{AdaptersVerb, DeliveriesVerb, SandboxVerb};
+use operate::{AdaptersVerb, AgenciesVerb, DeliveriesVerb, SandboxVerb};
 use policy::PolicyVerb;
 
 /// Exit status for a bad command line or configuration (EX_USAGE of sysexits.h).
@@ -56,6 +56,9 @@ enum Verb {
         #[arg(long, value_name = "FILE", default_value = "desmigratif-data/operator.toml")]
         profile: PathBuf,
     },
+    /// Register agencies and their certificates; suspend, activate and retire them
+    #[command(subcommand)]
+    Agencies(AgenciesVerb),
     /// Look at the ways to the ministries, pause deliveries, let them go on
     #[command(subcommand)]
     Adapters(AdaptersVerb),
@@ -186,6 +189,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Serve(ConfigArg { config }) => serve::run(&config),
         Verb::Check(args) => check::run(&args),
         Verb::Walk { profile } => operate::run(async move { dev::walk(&profile).await }),
+        Verb::Agencies(verb) => operate::run(verb.run()),
         Verb::Adapters(verb) => operate::run(verb.run()),
         Verb::Deliveries(verb) => operate::run(verb.run()),
         Verb::Sandbox(verb) => operate::run(verb.run()),

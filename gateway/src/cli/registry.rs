@@ -5,6 +5,7 @@ use std::path::Path;
 
 use desmigratif_core::agency::Agency;
 use desmigratif_core::facility::Facility;
+use desmigratif_core::ports::store::Store;
 use desmigratif_core::record::{Key, Kind, Record};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -35,6 +36,31 @@ pub(super) fn registered(registry: &config::Registry) -> Result<Vec<Record>, Fai
     }
     consistent(registry, &records)?;
     Ok(records)
+}
+
+/// What of the operator's files the store is to be given: facilities as they stand in the file, but
+/// of agencies only those that are new. Once registered, an agency's life cycle is the operators'
+/// (`desmigratif agencies`): a file must not wake a suspended one at the next start.
+pub(super) async fn not_yet_there(
+    store: &dyn Store,
+    records: Vec<Record>,
+) -> Result<Vec<Record>, Failure> {
+    let mut wanted = Vec::with_capacity(records.len());
+    for record in records {
+        let stored = match &record {
+            Record::Agency(_) => store.get(&record.key()).await,
+            _ => Ok(None),
+        };
+        match stored.map_err(|error| Failure::of("cannot read the store", error))? {
+            None => wanted.push(record),
+            Some(stored) if stored.record == record => {}
+            Some(_) => tracing::info!(
+                agency = record.key().id,
+                "the registered agency differs from registry.agencies, and holds"
+            ),
+        }
+    }
+    Ok(wanted)
 }
 
 /// Refuses files in which an agency or a facility stands twice, or a clinic has no facility: which

@@ -24,8 +24,9 @@ use tonic_health::server::HealthReporter;
 use super::gate::Gate;
 use super::gauges::{StoreGauges, watch_store};
 use super::policy::{self, PolicyWatch};
-use super::registry::registered;
+use super::registry::{not_yet_there, registered};
 use super::{Failure, ministries, say};
+use crate::access::issuer::Authority;
 use crate::access::{Directory, TrustDomain};
 use crate::config::{self, Config};
 use crate::edge::layers::{self, Layers, Methods};
@@ -91,6 +92,7 @@ impl Gateway {
         let key = subject_key(&config.keys.subject)?;
         let trust_domain = TrustDomain::parse(&config.tls.trust_domain)
             .map_err(|error| Failure::Usage(format!("tls.trust_domain: {error}")))?;
+        let authority = authority(&config.tls, &trust_domain)?;
         let registered = registered(&config.registry)?;
         let policy = policy::load(&config.policy)?;
         let telemetry = telemetry::init(&telemetry::Settings {
@@ -120,7 +122,7 @@ impl Gateway {
             config.listen.agencies,
             settings,
             tls.clone(),
-            trust_domain,
+            trust_domain.clone(),
             metrics.clone(),
         )
         .await
@@ -132,6 +134,7 @@ impl Gateway {
         let gazetteer = tokio::task::spawn_blocking(regions::load);
         let store: Arc<dyn Store> = Arc::new(open(&config.store.path, clock.clone())?);
         key_fits(store.as_ref(), &key).await?;
+        let registered = not_yet_there(store.as_ref(), registered).await?;
         register(store.as_ref(), registered)
             .await
             .map_err(|error| Failure::of("cannot register agencies and facilities", error))?;
@@ -150,6 +153,8 @@ impl Gateway {
             ministries: connected,
             bounds: config.freshness.bounds(),
             wake: Wake::default(),
+            trust_domain,
+            authority,
         });
 
         let (health, health_service) = tonic_health::server::health_reporter();
@@ -164,8 +169,13 @@ impl Gateway {
             burst: limits.burst,
             concurrent_calls: limits.concurrent_calls,
         };
-        let mut routes =
-            services::routes(&exchange, &policy, own_limits, limits.message_bytes as usize);
+        let mut routes = services::routes(
+            &exchange,
+            &directory,
+            &policy,
+            own_limits,
+            limits.message_bytes as usize,
+        );
         routes.add_service(health_service).add_service(reflection);
         let methods = Methods::of_descriptors([
             desmigratif_proto::FILE_DESCRIPTOR_SET,
@@ -177,7 +187,7 @@ impl Gateway {
         let layers = Arc::new(Layers::new(
             &layer_settings(limits),
             methods,
-            directory,
+            directory.clone(),
             Gate { policy: policy.clone(), exchange: exchange.clone(), refusals: refusals.clone() },
             clock,
             metrics,
@@ -198,7 +208,7 @@ impl Gateway {
         let watchers = vec![
             tokio::spawn(tls.clone().watch(FILE_WATCH)),
             tokio::spawn(policy.clone().watch(FILE_WATCH)),
-            tokio::spawn(watch_store(exchange.clone(), readiness.clone(), gauges)),
+            tokio::spawn(watch_store(exchange.clone(), directory, readiness.clone(), gauges)),
         ];
         readiness.set_store_ok(true);
         set_serving(&health, ServingStatus::Serving).await;
@@ -312,6 +322,16 @@ impl Signals {
 /// Opens the store, or says in one line why not.
 pub(super) fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Sqlite, Failure> {
     Sqlite::open(path, clock).map_err(|error| Failure::Other(error.to_string()))
+}
+
+/// The authority that issues agencies' certificates, where the configuration names one.
+pub(super) fn authority(
+    tls: &config::Tls,
+    trust_domain: &TrustDomain,
+) -> Result<Option<Authority>, Failure> {
+    let Some(issuer) = &tls.issuer else { return Ok(None) };
+    let load = Authority::load(&issuer.certificate, &issuer.key, trust_domain.clone(), issuer.days);
+    load.map(Some).map_err(|error| Failure::Usage(format!("tls.issuer: {error}")))
 }
 
 /// The TLS files of a configuration.

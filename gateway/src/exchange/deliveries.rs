@@ -132,7 +132,7 @@ impl Exchange {
 }
 
 /// A change of an operator's: it concerns nobody's data.
-const fn operators(orders: Vec<Order>) -> Change {
+pub(super) const fn operators(orders: Vec<Order>) -> Change {
     Change {
         writes: Vec::new(),
         unchanged: Vec::new(),

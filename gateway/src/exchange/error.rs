@@ -31,6 +31,18 @@ pub enum Error {
     /// The delivery is settled already.
     #[error("the delivery is settled already")]
     DeliverySettled,
+    /// The agency is retired.
+    #[error("the agency is retired")]
+    AgencyRetired,
+    /// An operator would shut itself out.
+    #[error("the agency is the caller's own")]
+    OwnAgency,
+    /// The certificate is the agency's last one, or none of its own.
+    #[error("the certificate cannot be removed")]
+    CertificateNotRemovable,
+    /// The gateway has no issuing authority.
+    #[error("the gateway has no issuing authority")]
+    IssuerAbsent,
     /// The store cannot serve now.
     #[error("the journal is unavailable: {0}")]
     JournalUnavailable(String),

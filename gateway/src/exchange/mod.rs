@@ -4,6 +4,7 @@
 //! It knows neither wire messages nor SQL. Invariants: nothing personal is returned before the
 //! entry that records its disclosure is durable, and nothing is changed outside one commit.
 
+mod agencies;
 mod clearance;
 mod deliveries;
 mod disclose;
@@ -31,9 +32,11 @@ use desmigratif_core::region::Gazetteer;
 use desmigratif_core::subject::SubjectKey;
 use uuid::Uuid;
 
-use crate::access::Permit;
+use crate::access::issuer::Authority;
+use crate::access::{Permit, TrustDomain};
 use crate::deadline::Deadline;
 
+pub use agencies::{serves_region, submits_for_facility};
 pub use clearance::{ClearanceList, NewClearance, WhoseClearance};
 pub use deliveries::{AdapterView, Replayed, Which};
 pub use disclose::{Disclosed, Disclosure};
@@ -68,6 +71,10 @@ pub struct Exchange {
     pub bounds: Bounds,
     /// Counts the commits that made deliveries, so that the outbox wakes.
     pub wake: Wake,
+    /// The trust domain of agencies' certificates.
+    pub trust_domain: TrustDomain,
+    /// The authority that issues them, where the gateway holds one.
+    pub authority: Option<Authority>,
 }
 
 /// A call under way: who asks with what right, and which request it is.

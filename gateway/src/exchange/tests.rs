@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::*;
-use crate::access::{Admission, Policy, Source};
+use crate::access::{Admission, Policy, Source, TrustDomain};
 use crate::store::sqlite::Sqlite;
 
 /// A register that answers "verified" while it has answers, and counts the questions.
@@ -106,6 +106,8 @@ impl Stand {
                 village_index: Duration::from_secs(3_600),
             },
             wake: Wake::default(),
+            trust_domain: TrustDomain::parse("desmigratif.test").unwrap(),
+            authority: None,
         });
         Self { _folder: folder, exchange, register, clock }
     }
@@ -137,6 +139,7 @@ fn call(left: Duration) -> Call {
         status: AgencyStatus::Active,
         region: None,
         facility: None,
+        certificates: Vec::new(),
     });
     let path = "/desmigratif.identity.v1.IdentityService/VerifyIdentity";
     let policy = Policy::load(Source::BuiltIn).unwrap();

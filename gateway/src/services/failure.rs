@@ -143,6 +143,7 @@ fn exchange(error: Error) -> Fault {
                     "surat keterangan sehat tidak ada, atau bukan untuk Anda",
                 ),
                 Kind::Facility => ("no such facility", "fasilitas kesehatan tidak ada"),
+                Kind::Agency => ("no such agency", "instansi tidak ada"),
                 _ => ("no such record, or not for you", "data tidak ada, atau bukan untuk Anda"),
             };
             fault(Code::NotFound, ErrorReason::NotFound, en, id)
@@ -161,6 +162,30 @@ fn exchange(error: Error) -> Fault {
             };
             fault(Code::AlreadyExists, ErrorReason::AlreadyExists, en, id)
         }
+        Error::AgencyRetired => fault(
+            Code::FailedPrecondition,
+            ErrorReason::AgencyRetired,
+            "the agency is retired for good; register another",
+            "instansi sudah diberhentikan untuk seterusnya; daftarkan yang lain",
+        ),
+        Error::OwnAgency => fault(
+            Code::FailedPrecondition,
+            ErrorReason::OwnAgency,
+            "an operator cannot shut itself out; ask another operator",
+            "pengelola tidak dapat menutup aksesnya sendiri; minta pengelola lain",
+        ),
+        Error::CertificateNotRemovable => fault(
+            Code::FailedPrecondition,
+            ErrorReason::CertificateNotRemovable,
+            "the certificate is none of the agency's, or its last one: suspend the agency instead",
+            "sertifikat itu bukan milik instansi, atau yang terakhir: tangguhkan instansinya",
+        ),
+        Error::IssuerAbsent => fault(
+            Code::FailedPrecondition,
+            ErrorReason::IssuerAbsent,
+            "the gateway has no issuing authority; sign elsewhere, then register the certificate",
+            "gateway tidak memiliki otoritas penerbit; tanda tangani di tempat lain, lalu daftarkan",
+        ),
         Error::DeliverySettled => fault(
             Code::FailedPrecondition,
             ErrorReason::DeliverySettled,

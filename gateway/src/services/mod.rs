@@ -6,6 +6,7 @@
 
 mod access;
 mod admin;
+mod agency;
 mod clearance;
 mod facility;
 mod failure;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use desmigratif_proto::access::v1::Limits;
 use desmigratif_proto::access::v1::access_service_server::AccessServiceServer;
 use desmigratif_proto::admin::v1::admin_service_server::AdminServiceServer;
+use desmigratif_proto::admin::v1::agency_service_server::AgencyServiceServer;
 use desmigratif_proto::health::v1::facility_service_server::FacilityServiceServer;
 use desmigratif_proto::health::v1::medical_clearance_service_server::MedicalClearanceServiceServer;
 use desmigratif_proto::identity::v1::identity_service_server::IdentityServiceServer;
@@ -31,7 +33,7 @@ use desmigratif_proto::village::v1::village_service_server::VillageServiceServer
 use desmigratif_proto::worker::v1::worker_service_server::WorkerServiceServer;
 use tonic::service::{Routes, RoutesBuilder};
 
-use crate::access::Policy;
+use crate::access::{Directory, Policy};
 use crate::exchange::Exchange;
 
 pub use failure::Failure;
@@ -41,6 +43,7 @@ pub use failure::Failure;
 #[must_use]
 pub fn routes(
     exchange: &Arc<Exchange>,
+    directory: &Arc<Directory>,
     policy: &Arc<Policy>,
     limits: Limits,
     message_bytes: usize,
@@ -57,6 +60,8 @@ pub fn routes(
     serve!(MedicalClearanceServiceServer, clearance::Clearances(exchange.clone()));
     serve!(FacilityServiceServer, facility::Facilities(exchange.clone()));
     serve!(AdminServiceServer, admin::Administration(exchange.clone()));
+    let agencies = agency::Agencies { exchange: exchange.clone(), directory: directory.clone() };
+    serve!(AgencyServiceServer, agencies);
     let standing = access::Standing { exchange: exchange.clone(), policy: policy.clone(), limits };
     serve!(AccessServiceServer, standing);
     routes

@@ -27,7 +27,7 @@ use tonic::{Code, Request, Status};
 
 use super::village::Villages;
 use super::worker::Workers;
-use crate::access::{Policy, Source};
+use crate::access::{Policy, Source, TrustDomain};
 use crate::deadline::Deadline;
 use crate::exchange::{Bounds, Exchange, FacilityIndex, Ministries, Wake, register};
 use crate::store::sqlite::Sqlite;
@@ -116,6 +116,8 @@ async fn exchange<S: Store>(
             village_index: Duration::from_secs(3_600),
         },
         wake: Wake::default(),
+        trust_domain: TrustDomain::parse("desmigratif.test").unwrap(),
+        authority: None,
     })
 }
 
@@ -129,6 +131,7 @@ fn admitted<M>(message: M, path: &str, purpose: Purpose) -> Request<M> {
         status: AgencyStatus::Active,
         region: None,
         facility: None,
+        certificates: Vec::new(),
     });
     let mut request = Request::new(message);
     let policy = Policy::load(Source::BuiltIn).unwrap();

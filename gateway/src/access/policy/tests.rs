@@ -25,6 +25,7 @@ fn agency(kind: AgencyKind) -> Arc<Agency> {
         status: AgencyStatus::Active,
         region: None,
         facility: None,
+        certificates: Vec::new(),
     })
 }
 

@@ -149,6 +149,11 @@ fn configuration(args: &DevArgs) -> Config {
             client_ca: "tls/ca.pem".into(),
             crls: Vec::new(),
             trust_domain: TRUST_DOMAIN.into(),
+            issuer: Some(config::Issuer {
+                certificate: "tls/ca.pem".into(),
+                key: "tls/ca-key.pem".into(),
+                days: 90,
+            }),
         },
         store: config::Store { path: "store.sqlite".into() },
         keys: config::Keys { subject: "subject.key".into() },

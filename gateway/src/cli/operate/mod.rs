@@ -1,9 +1,11 @@
-//! What an operator does with a running gateway: the verbs `adapters`, `deliveries` and `sandbox`.
+//! What an operator does with a running gateway: the verbs `agencies`, `adapters`,
+//! `deliveries` and `sandbox`.
 //!
 //! They are calls of AdminService like any other: over mutual TLS, with the operator's own
 //! certificate, authorised and journalled. A profile says where the gateway is and who asks.
 
 mod adapters;
+mod agencies;
 mod deliveries;
 mod profile;
 mod sandbox;
@@ -19,6 +21,7 @@ use super::Failure;
 use super::serve::runtime;
 
 pub(super) use adapters::AdaptersVerb;
+pub(super) use agencies::AgenciesVerb;
 pub(super) use deliveries::DeliveriesVerb;
 pub(super) use profile::Profile;
 pub(super) use sandbox::SandboxVerb;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use desmigratif_proto::admin::v1::admin_service_client::AdminServiceClient;
+use desmigratif_proto::admin::v1::agency_service_client::AgencyServiceClient;
 use serde::{Deserialize, Serialize};
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
@@ -85,6 +86,13 @@ impl Profile {
         connect().await.map_err(|error| {
             Failure::of(&format!("cannot connect to the gateway at {}", self.gateway), error)
         })
+    }
+
+    /// A client of AgencyService.
+    pub(super) async fn agencies(
+        &self,
+    ) -> Result<AgencyServiceClient<InterceptedService<Channel, Operations>>, Failure> {
+        Ok(AgencyServiceClient::with_interceptor(self.channel().await?, Operations))
     }
 
     /// A client of AdminService.

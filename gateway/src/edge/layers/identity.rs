@@ -38,12 +38,7 @@ impl Identify {
     ) -> Result<(&'c PeerIdentity, Arc<Agency>), Fault> {
         let peer = connection.peer(self.clock.now()).map_err(|why| {
             tracing::debug!(%why, "client certificate refused");
-            fault(
-                Code::Unauthenticated,
-                ErrorReason::CertificateRefused,
-                "the client certificate is not accepted for this exchange",
-                "sertifikat klien tidak diterima untuk pertukaran ini",
-            )
+            certificate_refused()
         })?;
         let agency = self.directory.agency(&peer.agency_id).ok_or_else(|| {
             fault(
@@ -53,6 +48,10 @@ impl Identify {
                 "sertifikat tidak menyebut instansi yang terdaftar",
             )
         })?;
+        if !agency.accepts(&peer.fingerprint_sha256) {
+            tracing::debug!("client certificate is none of those registered for its agency");
+            return Err(certificate_refused());
+        }
         match agency.status {
             AgencyStatus::Active => Ok((peer, agency)),
             AgencyStatus::Suspended | AgencyStatus::Retired => Err(fault(
@@ -63,4 +62,13 @@ impl Identify {
             )),
         }
     }
+}
+
+fn certificate_refused() -> Fault {
+    fault(
+        Code::Unauthenticated,
+        ErrorReason::CertificateRefused,
+        "the client certificate is not accepted for this exchange",
+        "sertifikat klien tidak diterima untuk pertukaran ini",
+    )
 }

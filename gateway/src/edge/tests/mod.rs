@@ -227,6 +227,7 @@ impl Directory for Register {
             status,
             region: None,
             facility: None,
+            certificates: Vec::new(),
         }))
     }
 }

@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::super::{Bounds, FacilityIndex, Ministries};
 use super::*;
+use crate::access::TrustDomain;
 use crate::store::sqlite::Sqlite;
 
 const SETTINGS: Settings = Settings {
@@ -119,6 +120,8 @@ impl Stand {
                 village_index: Duration::ZERO,
             },
             wake: Wake::default(),
+            trust_domain: TrustDomain::parse("desmigratif.test").unwrap(),
+            authority: None,
         });
         let stop = CancellationToken::new();
         let running = JoinSet::new();

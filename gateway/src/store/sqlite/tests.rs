@@ -55,6 +55,7 @@ fn agency(n: u32) -> Record {
         status: AgencyStatus::Active,
         region: None,
         facility: None,
+        certificates: Vec::new(),
     })
 }
 

@@ -149,6 +149,7 @@ pub(super) fn one_of_each() -> Vec<Record> {
         status: AgencyStatus::Active,
         region: None,
         facility: Some("klinik-01".to_owned()),
+        certificates: Vec::new(),
     };
     vec![
         Record::FamilyMember(member(1, &worker)),
