@@ -115,9 +115,28 @@ pub struct Keys {
     /// The key of pseudonyms: 64 hexadecimal digits. Whoever has it and the store can try NIKs,
     /// so it lives apart from the store. It can never change: records are found by it.
     pub subject: PathBuf,
+    /// The keys that wrap people's data keys. The first wraps; every one opens what it has wrapped
+    /// before. To change keys, put a new one first and run `desmigratif keys rotate`.
+    pub encryption: Vec<EncryptionKey>,
 }
 
-/// Who and what is registered, read at every start; changes are journalled.
+/// A key that wraps data keys: 64 hexadecimal digits in a file or in the environment, one of both.
+/// Whoever has it and the store can read everything, so it lives apart from the store.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EncryptionKey {
+    /// Its name, which the store notes: letters, digits, dots, hyphens.
+    pub id: String,
+    /// The file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// The variable of the environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+}
+
+/// Who and what is registered: facilities as their file says at every start, agencies when they
+/// are new, since their life cycle is the operators'. Changes are journalled.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Registry {
@@ -286,6 +305,7 @@ impl Config {
         let paths = [&mut tls.certificate, &mut tls.key, &mut tls.client_ca, &mut store.path]
             .into_iter()
             .chain([&mut keys.subject])
+            .chain(keys.encryption.iter_mut().filter_map(|key| key.file.as_mut()))
             .chain(&mut tls.crls)
             .chain(tls.issuer.iter_mut().flat_map(|it| [&mut it.certificate, &mut it.key]))
             .chain(&mut registry.agencies)
@@ -304,6 +324,11 @@ impl Config {
             |holds: bool, key, rule| if holds { Ok(()) } else { Err(Error::Rule { key, rule }) };
         let limits = &self.limits;
         rule(!self.tls.trust_domain.is_empty(), "tls.trust_domain", "must not be empty")?;
+        rule(
+            self.keys.encryption.iter().all(|key| key.file.is_some() != key.environment.is_some()),
+            "keys.encryption",
+            "must name a file or a variable of the environment for each key, and not both",
+        )?;
         rule(limits.requests_per_second > 0, "limits.requests_per_second", "must be positive")?;
         rule(limits.burst > 0, "limits.burst", "must be positive")?;
         rule(limits.concurrent_calls > 0, "limits.concurrent_calls", "must be positive")?;

@@ -9,8 +9,8 @@ use AgencyKind::{
     RegionalOffice,
 };
 use Purpose::{
-    ClearanceSubmission, IdentityCheck, Operations, Oversight, PlacementScreening,
-    ProgrammePlanning, SocialProtection,
+    ClearanceSubmission, DataSubjectRequest, IdentityCheck, Operations, Oversight,
+    PlacementScreening, ProgrammePlanning, SocialProtection,
 };
 
 /// Id, kind, name, purposes.
@@ -44,7 +44,7 @@ const ROWS: &[Row] = &[
         "Disnaker Kabupaten Indramayu (sandbox)",
         &[ProgrammePlanning, SocialProtection],
     ),
-    ("operator", Operator, "Pengelola gateway (sandbox)", &[Operations]),
+    ("operator", Operator, "Pengelola gateway (sandbox)", &[Operations, DataSubjectRequest]),
     ("klinik-indramayu", Clinic, "Klinik Contoh Indramayu", &[ClearanceSubmission]),
     ("klinik-wonosobo", Clinic, "Klinik Contoh Wonosobo", &[ClearanceSubmission]),
     ("klinik-malang", Clinic, "Klinik Contoh Malang", &[ClearanceSubmission]),

@@ -3,6 +3,12 @@
 //! An [`Entry`] is immutable and stands at a dense index. It holds no personal value: people
 //! are pseudonyms, records are salted commitments. Its [leaf encoding](Entry::leaf) is canonical,
 //! since receipts and, later, proofs are made of its hash.
+//!
+//! A commitment is over the bytes that the store holds as the record's body, and over nothing
+//! else. For a record that is about nobody these are its JSON. For one about a person they are what
+//! sealing the JSON gives: a nonce of 12 bytes, the ciphertext, a tag of 16 bytes (AES-256-GCM-SIV,
+//! bound to kind, id and version). So journal and store are checked against each other without
+//! any key, and also after a person's key was destroyed; whoever has the key can show the content.
 
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
@@ -78,8 +84,8 @@ pub struct Touched {
     pub key: Key,
     /// The version that the entry made.
     pub version: u64,
-    /// HMAC-SHA-256 of the record's stored body under the entry's salt: proves the content to
-    /// whoever has both, and tells nothing to whoever lacks the salt.
+    /// HMAC-SHA-256 of the record's stored body, sealed as it is, under the entry's salt: proves
+    /// it to whoever has both, and tells nothing to whoever lacks the salt.
     pub commitment: Hash,
 }
 
@@ -111,7 +117,8 @@ pub struct Receipt {
 const LEAF_VERSION: u8 = 1;
 
 impl Entry {
-    /// The canonical encoding of the entry, version 1: the version byte, then each part as a
+    /// The canonical encoding of the entry, version 1 (sealed bodies changed what is committed to,
+    /// not how): the version byte, then each part as a
     /// big-endian u32 length and its bytes, in this order: index (u64), time (i64 microseconds
     /// since 1970, UTC), kind, agency, purpose (empty for none), method, request digest, classes
     /// (u8 bits), trace id, number of subjects (u32) and each subject, number of records (u32)

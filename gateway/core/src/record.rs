@@ -4,7 +4,8 @@
 //! index by which it can be found, and a body. The store knows the index and nothing of the
 //! body, so a new kind of record needs no new table.
 //!
-//! Invariant: an index holds no personal value in clear. People are found by [`Subject`].
+//! Invariant: an index holds no personal value in clear, but for the alias, which engines digest.
+//! People are found by [`Subject`].
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,16 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
+    /// Whether records of this kind are about a person, so that they are kept sealed under that
+    /// person's key.
+    #[must_use]
+    pub const fn is_personal(self) -> bool {
+        match self {
+            Self::Worker | Self::FamilyMember | Self::Clearance | Self::IdentityCheck => true,
+            Self::Facility | Self::VillageIndex | Self::Agency | Self::Adapter => false,
+        }
+    }
+
     /// The ministry that owns records of this kind; `None` for what the exchange owns itself.
     #[must_use]
     pub const fn owner(self) -> Option<AgencyKind> {
@@ -109,9 +120,10 @@ pub struct Index {
     pub parent: Option<String>,
     /// The agency that handed it in.
     pub holder: Option<String>,
-    /// Its state: a worker's stage, a clearance's conclusion.
+    /// Its state: a worker's stage. A clearance has none, for its conclusion is a health value.
     pub state: Option<&'static str>,
     /// A second identity, unique within the kind: one worker a person, one certificate a number.
+    /// An engine keeps only a keyed digest of it.
     pub alias: Option<String>,
 }
 
@@ -175,7 +187,6 @@ impl Record {
                 subject: Some(clearance.subject),
                 parent: Some(clearance.worker_id.to_string()),
                 holder: Some(clearance.submitted_by.to_string()),
-                state: Some(clearance.conclusion.as_str()),
                 alias: Some(certificate_alias(
                     &clearance.facility_id,
                     &clearance.certificate_number,

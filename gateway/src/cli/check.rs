@@ -9,8 +9,9 @@ use desmigratif_core::ports::store::Store as _;
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 
+use super::keys::{key_fits, key_ring, subject_key};
 use super::registry::registered;
-use super::serve::{key_fits, open, runtime, subject_key, tls_files};
+use super::serve::{open, runtime, tls_files};
 use super::{CheckArgs, Failure, ministries, policy, say};
 use crate::config::Config;
 use crate::edge::metrics::Metrics;
@@ -26,6 +27,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let config = Config::read(&args.config)?;
     say(format_args!("configuration  {}", args.config.display()))?;
     let key = subject_key(&config.keys.subject)?;
+    let ring = key_ring(&config.keys.encryption)?;
     let records = registered(&config.registry)?;
     say(format_args!("registry       {} agencies and facilities", records.len()))?;
     say(format_args!("policy         {} policies", policy::load(&config.policy)?.policies()))?;
@@ -39,7 +41,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
         if args.no_store {
             say(format_args!("store          not looked at"))?;
         } else if config.store.path.exists() {
-            let store = open(&config.store.path, clock)?;
+            let store = open(&config.store.path, clock, ring)?;
             key_fits(&store, &key).await?;
             let entries = store.verify().await.map_err(|error| {
                 let advice = "keep the file as it is and restore a backup beside it";

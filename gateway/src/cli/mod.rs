@@ -5,6 +5,7 @@ mod check;
 mod dev;
 mod gate;
 mod gauges;
+mod keys;
 mod ministries;
 mod operate;
 mod policy;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use keys::KeysVerb;
 use operate::{AdaptersVerb, AgenciesVerb, DeliveriesVerb, SandboxVerb};
 use policy::PolicyVerb;
 
@@ -71,6 +73,9 @@ enum Verb {
     /// Ask the policy why a call is allowed or refused, check policy files
     #[command(subcommand)]
     Policy(PolicyVerb),
+    /// Change the key that seals personal data
+    #[command(subcommand)]
+    Keys(KeysVerb),
     /// Maintain the table of provinces, regencies, districts and villages
     #[command(subcommand)]
     Regions(RegionsVerb),
@@ -194,6 +199,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Deliveries(verb) => operate::run(verb.run()),
         Verb::Sandbox(verb) => operate::run(verb.run()),
         Verb::Policy(verb) => verb.run(),
+        Verb::Keys(verb) => keys::run(&verb),
         Verb::Regions(RegionsVerb::Import { source, out }) => regions::import(&source, &out),
         Verb::Version => say(format_args!(
             "desmigratif {}\ncontract    {}\nregions     {}",

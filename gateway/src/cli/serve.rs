@@ -1,18 +1,15 @@
 //! `serve`: the gateway from a configuration to its end, and the one place that wires it.
 
-use std::io::Read as _;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use desmigratif_adapters::kemendagri::regions;
 use desmigratif_core::ports::clock::{Clock, SystemClock};
-use desmigratif_core::ports::store::{Query, Store};
-use desmigratif_core::record::Kind;
-use desmigratif_core::subject::SubjectKey;
+use desmigratif_core::ports::store::Store;
 use desmigratif_proto::access::v1 as access_v1;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
@@ -23,6 +20,7 @@ use tonic_health::server::HealthReporter;
 
 use super::gate::Gate;
 use super::gauges::{StoreGauges, watch_store};
+use super::keys::{key_fits, key_ring, subject_key};
 use super::policy::{self, PolicyWatch};
 use super::registry::{not_yet_there, registered};
 use super::{Failure, ministries, say};
@@ -36,7 +34,8 @@ use crate::edge::operators::{Operators, Readiness};
 use crate::edge::tls::{self, Tls};
 use crate::exchange::{Exchange, FacilityIndex, Outbox, Wake, register};
 use crate::services;
-use crate::store::sqlite::Sqlite;
+use crate::store::sqlite::{OpenError, Sqlite};
+use crate::store::vault::KeyRing;
 use crate::telemetry::{self, Telemetry};
 
 /// How often certificate and policy files are looked at for changes.
@@ -90,6 +89,7 @@ impl Gateway {
     pub(super) async fn start(config: &Config) -> Result<Self, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let key = subject_key(&config.keys.subject)?;
+        let ring = key_ring(&config.keys.encryption)?;
         let trust_domain = TrustDomain::parse(&config.tls.trust_domain)
             .map_err(|error| Failure::Usage(format!("tls.trust_domain: {error}")))?;
         let authority = authority(&config.tls, &trust_domain)?;
@@ -132,7 +132,7 @@ impl Gateway {
             addresses.map_err(|error| Failure::of("cannot listen", error))?;
 
         let gazetteer = tokio::task::spawn_blocking(regions::load);
-        let store: Arc<dyn Store> = Arc::new(open(&config.store.path, clock.clone())?);
+        let store: Arc<dyn Store> = Arc::new(open(&config.store.path, clock.clone(), ring)?);
         key_fits(store.as_ref(), &key).await?;
         let registered = not_yet_there(store.as_ref(), registered).await?;
         register(store.as_ref(), registered)
@@ -320,8 +320,11 @@ impl Signals {
 }
 
 /// Opens the store, or says in one line why not.
-pub(super) fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Sqlite, Failure> {
-    Sqlite::open(path, clock).map_err(|error| Failure::Other(error.to_string()))
+pub(super) fn open(path: &Path, clock: Arc<dyn Clock>, ring: KeyRing) -> Result<Sqlite, Failure> {
+    Sqlite::open(path, clock, ring).map_err(|error| match error {
+        OpenError::Keys { .. } => Failure::Usage(error.to_string()),
+        error => Failure::Other(error.to_string()),
+    })
 }
 
 /// The authority that issues agencies' certificates, where the configuration names one.
@@ -342,36 +345,6 @@ pub(super) fn tls_files(tls: &config::Tls) -> tls::Files {
         client_ca: tls.client_ca.clone(),
         client_crls: tls.crls.clone(),
     }
-}
-
-/// Refuses a key that is not the one by which the store's people were filed.
-pub(super) async fn key_fits(store: &dyn Store, key: &SubjectKey) -> Result<(), Failure> {
-    let first = store.list(&Query::of(Kind::Worker, 1)).await;
-    let first = first.map_err(|error| Failure::of("cannot read the store", error))?;
-    let filed = first.into_iter().find_map(|stored| stored.record.into_worker());
-    match filed {
-        Some(worker) if key.pseudonym(&worker.nik) != worker.subject => Err(Failure::Usage(
-            "keys.subject is not the key that this store was filled with; put that one back"
-                .to_owned(),
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// The key of pseudonyms, from its file: 64 hexadecimal digits.
-pub(super) fn subject_key(path: &Path) -> Result<SubjectKey, Failure> {
-    let read = || -> anyhow::Result<[u8; 32]> {
-        let mut text = String::new();
-        // A key is short; whatever else stands there is not read whole.
-        std::fs::File::open(path)?.take(1_024).read_to_string(&mut text)?;
-        let mut key = [0; 32];
-        hex::decode_to_slice(text.trim(), &mut key).context("not 64 hexadecimal digits")?;
-        Ok(key)
-    };
-    read().map(SubjectKey::from_bytes).map_err(|error| {
-        let advice = "make one with `openssl rand -hex 32`, and keep it: records are found by it";
-        Failure::Usage(format!("keys.subject {}: {error:#}; {advice}", path.display()))
-    })
 }
 
 fn layer_settings(limits: &config::Limits) -> layers::Settings {

@@ -137,6 +137,7 @@ pub(super) const fn operators(orders: Vec<Order>) -> Change {
         writes: Vec::new(),
         unchanged: Vec::new(),
         orders,
+        erase: None,
         subjects: Vec::new(),
         classes: Classes::NONE,
     }

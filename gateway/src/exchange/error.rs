@@ -57,6 +57,7 @@ impl From<store::Error> for Error {
             store::Error::RequestReused => Self::IdempotencyMismatch,
             store::Error::Conflict(_) => Self::EtagMismatch,
             store::Error::DeliverySettled => Self::DeliverySettled,
+            store::Error::Erased => Self::NotFound(Kind::Worker),
             store::Error::AliasTaken(kind) => Self::AlreadyExists(kind),
             store::Error::Unavailable(why) => Self::JournalUnavailable(why),
             store::Error::Corrupt(what) => Self::Internal(what),

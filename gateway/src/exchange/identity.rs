@@ -60,6 +60,7 @@ impl Exchange {
             writes: Vec::new(),
             unchanged: Vec::new(),
             orders: Vec::new(),
+            erase: None,
             subjects: vec![subject],
             classes: Classes::of(&[DataClass::Identity]),
         };

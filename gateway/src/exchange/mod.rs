@@ -8,6 +8,7 @@ mod agencies;
 mod clearance;
 mod deliveries;
 mod disclose;
+mod erase;
 mod error;
 mod facility;
 mod freshness;

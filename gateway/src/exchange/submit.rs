@@ -18,7 +18,10 @@ pub struct Change {
     pub unchanged: Vec<(Key, u64)>,
     /// What is done with earlier deliveries.
     pub orders: Vec<Order>,
-    /// The people concerned.
+    /// Who is erased.
+    pub erase: Option<Subject>,
+    /// The people concerned. The first is the one under whose key is sealed what is about nobody
+    /// with a pseudonym of their own.
     pub subjects: Vec<Subject>,
     /// The classes of data concerned.
     pub classes: Classes,
@@ -32,6 +35,7 @@ impl Change {
             writes: vec![(record, expect)],
             unchanged: Vec::new(),
             orders: Vec::new(),
+            erase: None,
             subjects: vec![subject],
             classes,
         }
@@ -88,6 +92,7 @@ impl Exchange {
             entry,
             deliveries,
             orders: change.orders,
+            erase: change.erase,
             answer,
         };
         let committed = self.store.commit(commit).await?;

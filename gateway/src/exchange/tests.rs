@@ -27,6 +27,7 @@ use uuid::Uuid;
 use super::*;
 use crate::access::{Admission, Policy, Source, TrustDomain};
 use crate::store::sqlite::Sqlite;
+use crate::store::vault::KeyRing;
 
 /// A register that answers "verified" while it has answers, and counts the questions.
 struct Register {
@@ -93,7 +94,7 @@ impl Stand {
         let connected = Connected { protocol: "scripted", ministry: register.clone() };
         let path = folder.path().join("store.sqlite");
         let exchange = Arc::new(Exchange {
-            store: Arc::new(Sqlite::open(&path, clock.clone()).unwrap()),
+            store: Arc::new(Sqlite::open(&path, clock.clone(), KeyRing::of_tests()).unwrap()),
             clock: clock.clone(),
             subject_key: SubjectKey::from_bytes([7; 32]),
             gazetteer: Arc::new(regions::load()),
@@ -260,4 +261,30 @@ async fn only_a_fresh_answer_is_recorded_with_the_worker() {
     stand.register.answers.close();
     stand.verify(1, within(0)).await;
     assert!(verified(1).await.is_none(), "no answer leaves what was known");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn erasing_one_who_is_known_and_one_who_is_not_looks_the_same() {
+    let stand = Stand::new(0);
+    let exchange = &stand.exchange;
+    let today = jiff::civil::date(2026, 11, 24);
+    let workers = people::workers(&exchange.gazetteer, &exchange.subject_key, today).take(2);
+    register(exchange.store.as_ref(), workers.map(Record::Worker)).await.unwrap();
+    let known = async |person: u32| {
+        let nik = Nik::parse(&people::candidate(person).nik).unwrap();
+        let alias = exchange.subject_key.pseudonym(&nik).to_string();
+        exchange.store.get_by_alias(Kind::Worker, &alias).await.unwrap().is_some()
+    };
+    assert!(known(0).await && known(1).await && !known(7).await);
+    for person in [0, 7, 0] {
+        let nik = Nik::parse(&people::candidate(person).nik).unwrap();
+        let answer = b"answer".to_vec();
+        let call = call(Duration::from_secs(5));
+        let committed = exchange.submit(&call, exchange.erase(&nik), answer.clone()).await.unwrap();
+        assert_eq!((committed.answer, committed.repeated), (answer, false));
+        let entries = exchange.store.entries(committed.receipt.index, 1).await.unwrap();
+        assert_eq!(entries[0].draft.subjects, [exchange.subject_key.pseudonym(&nik)]);
+        assert!(entries[0].touched.is_empty());
+    }
+    assert!(!known(0).await && known(1).await && !known(7).await);
 }

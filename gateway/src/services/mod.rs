@@ -7,6 +7,7 @@
 mod access;
 mod admin;
 mod agency;
+mod audit;
 mod clearance;
 mod facility;
 mod failure;
@@ -26,6 +27,7 @@ use desmigratif_proto::access::v1::Limits;
 use desmigratif_proto::access::v1::access_service_server::AccessServiceServer;
 use desmigratif_proto::admin::v1::admin_service_server::AdminServiceServer;
 use desmigratif_proto::admin::v1::agency_service_server::AgencyServiceServer;
+use desmigratif_proto::audit::v1::audit_service_server::AuditServiceServer;
 use desmigratif_proto::health::v1::facility_service_server::FacilityServiceServer;
 use desmigratif_proto::health::v1::medical_clearance_service_server::MedicalClearanceServiceServer;
 use desmigratif_proto::identity::v1::identity_service_server::IdentityServiceServer;
@@ -62,6 +64,7 @@ pub fn routes(
     serve!(AdminServiceServer, admin::Administration(exchange.clone()));
     let agencies = agency::Agencies { exchange: exchange.clone(), directory: directory.clone() };
     serve!(AgencyServiceServer, agencies);
+    serve!(AuditServiceServer, audit::Audit(exchange.clone()));
     let standing = access::Standing { exchange: exchange.clone(), policy: policy.clone(), limits };
     serve!(AccessServiceServer, standing);
     routes

@@ -31,6 +31,7 @@ use crate::access::{Policy, Source, TrustDomain};
 use crate::deadline::Deadline;
 use crate::exchange::{Bounds, Exchange, FacilityIndex, Ministries, Wake, register};
 use crate::store::sqlite::Sqlite;
+use crate::store::vault::KeyRing;
 
 const KENANGA: &str = "32.12.16.2004";
 
@@ -97,7 +98,9 @@ async fn exchange<S: Store>(
     folder: &std::path::Path,
     wrap: impl FnOnce(Sqlite) -> S,
 ) -> Arc<Exchange> {
-    let store = Sqlite::open(&folder.join("store.sqlite"), Arc::new(SystemClock)).unwrap();
+    let store =
+        Sqlite::open(&folder.join("store.sqlite"), Arc::new(SystemClock), KeyRing::of_tests())
+            .unwrap();
     let (gazetteer, subject_key) = (regions::load(), SubjectKey::from_bytes([7; 32]));
     let today = jiff::civil::date(2026, 11, 24);
     let workers = people::workers(&gazetteer, &subject_key, today).take(20).map(Record::Worker);

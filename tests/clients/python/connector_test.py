@@ -36,6 +36,7 @@ trust_domain = "desmigratif.test"
 path = "store.sqlite"
 [keys]
 subject = "{data}/subject.key"
+encryption = [{{ id = "test", file = "{data}/encryption.key" }}]
 [registry]
 agencies = "{data}/agencies.toml"
 facilities = "{data}/facilities.toml"

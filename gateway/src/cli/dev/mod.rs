@@ -126,7 +126,8 @@ fn prepare(args: &DevArgs) -> Result<(Config, DevPki, TrustDomain), Failure> {
     let now = desmigratif_core::ports::clock::SystemClock.now();
     let pki = DevPki::ensure(data.join("tls"), &trust_domain, &ids, now)
         .map_err(|error| Failure::of("cannot make certificates", error))?;
-    subject_key(&data.join("subject.key")).map_err(within)?;
+    key(&data.join("subject.key")).map_err(within)?;
+    key(&data.join("encryption.key")).map_err(within)?;
     write(data, "agencies.toml", || Agencies { agency: registered })?;
     write(data, "facilities.toml", || Facilities {
         facility: facilities::facilities(&regions::load()),
@@ -156,7 +157,14 @@ fn configuration(args: &DevArgs) -> Config {
             }),
         },
         store: config::Store { path: "store.sqlite".into() },
-        keys: config::Keys { subject: "subject.key".into() },
+        keys: config::Keys {
+            subject: "subject.key".into(),
+            encryption: vec![config::EncryptionKey {
+                id: "dev".into(),
+                file: Some("encryption.key".into()),
+                environment: None,
+            }],
+        },
         registry: config::Registry {
             agencies: Some("agencies.toml".into()),
             facilities: Some("facilities.toml".into()),
@@ -193,8 +201,8 @@ fn write<T: Serialize>(data: &Path, name: &str, value: impl FnOnce() -> T) -> Re
     std::fs::write(&path, text).map_err(|error| failed(error.into()))
 }
 
-/// Makes the key of pseudonyms once; it is never replaced, since records are found by it.
-fn subject_key(path: &Path) -> std::io::Result<()> {
+/// Makes a key once; it is never replaced, since records are found by one and open with the other.
+fn key(path: &Path) -> std::io::Result<()> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match file {
         Ok(mut file) => {

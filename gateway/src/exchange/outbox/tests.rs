@@ -23,6 +23,7 @@ use super::super::{Bounds, FacilityIndex, Ministries};
 use super::*;
 use crate::access::TrustDomain;
 use crate::store::sqlite::Sqlite;
+use crate::store::vault::KeyRing;
 
 const SETTINGS: Settings = Settings {
     greatest_age: Duration::from_secs(3_600),
@@ -107,7 +108,9 @@ impl Stand {
         let today = jiff::civil::date(2026, 11, 24);
         let workers = people::workers(&gazetteer, &subject_key, today).take(20).collect();
         let exchange = Arc::new(Exchange {
-            store: Arc::new(Sqlite::open(&path, Arc::new(SystemClock)).unwrap()),
+            store: Arc::new(
+                Sqlite::open(&path, Arc::new(SystemClock), KeyRing::of_tests()).unwrap(),
+            ),
             clock: Arc::new(SystemClock),
             subject_key,
             gazetteer: Arc::new(gazetteer),

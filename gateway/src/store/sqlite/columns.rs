@@ -3,11 +3,15 @@
 use desmigratif_core::access::{Classes, Purpose};
 use desmigratif_core::agency::AgencyId;
 use desmigratif_core::journal::{Draft, Entry, EntryKind, Hash, Touched};
-use desmigratif_core::record::{Key, Kind, Stored};
+use desmigratif_core::ports::store::Error;
+use desmigratif_core::record::{Key, Kind, Record, Stored};
 use desmigratif_core::subject::Subject;
 use jiff::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Result, Row};
+
+use super::keys;
+use crate::store::vault::{KeyRow, Place, Vault};
 
 /// The columns from which [`entry`] reads.
 pub(super) const ENTRY: &str = "idx, at_us, kind, agency, purpose, method, request_digest, \
@@ -16,11 +20,71 @@ pub(super) const ENTRY: &str = "idx, at_us, kind, agency, purpose, method, reque
 /// Length of a subject in its blob.
 const SUBJECT_LEN: usize = 32;
 
-/// A record, from the columns `body, version, as_of`.
-pub(super) fn stored(row: &Row<'_>) -> Result<Stored> {
-    let body = row.get_ref(0)?.as_blob().map_err(|_| unreadable(0))?;
-    let record = serde_json::from_slice(body).map_err(|_| unreadable(0))?;
-    Ok(Stored { record, version: count(row, 1)?, as_of: time(row, 2)? })
+/// The columns from which [`raw`] reads, of a record `r` and its data key `k`.
+pub(super) const RAW: &str =
+    "r.body, r.version, r.as_of, r.kind, r.id, r.sealed, k.id, k.subject, k.kek, k.wrapped";
+
+/// What keeps a value.
+pub(super) enum Lock {
+    /// Nothing: it is in clear.
+    Clear,
+    /// A data key.
+    Sealed(KeyRow),
+    /// A data key that was destroyed.
+    Erased,
+}
+
+impl Lock {
+    /// What keeps a value: its data key's id, and the row of that key beginning one column later.
+    pub(super) fn read(row: &Row<'_>, column: usize) -> Result<Self> {
+        let is_null =
+            |column| Ok::<_, rusqlite::Error>(row.get_ref(column)?.data_type() == Type::Null);
+        Ok(match (is_null(column)?, is_null(column + 1)?) {
+            (true, _) => Self::Clear,
+            (false, true) => Self::Erased,
+            (false, false) => Self::Sealed(keys::read_key(row, column + 1)?),
+        })
+    }
+}
+
+/// A record as it lies in the store.
+pub(super) struct Raw {
+    body: Vec<u8>,
+    key: Key,
+    version: u64,
+    as_of: Timestamp,
+    pub(super) lock: Lock,
+}
+
+/// A record as it lies there, from the columns [`RAW`].
+pub(super) fn raw(row: &Row<'_>) -> Result<Raw> {
+    Ok(Raw {
+        body: row.get(0)?,
+        version: count(row, 1)?,
+        as_of: time(row, 2)?,
+        key: Key { kind: named(row, 3, Kind::parse)?, id: row.get(4)? },
+        lock: Lock::read(row, 5)?,
+    })
+}
+
+impl Raw {
+    /// The record.
+    pub(super) fn open(self, vault: &Vault) -> std::result::Result<Stored, Error> {
+        let Self { body, key: Key { kind, id }, version, as_of, lock } = self;
+        let unreadable =
+            || Error::Corrupt(format!("a {} record is not what this store writes", kind.as_str()));
+        let body = match lock {
+            Lock::Clear => body,
+            Lock::Sealed(row) => {
+                let place = Place::Record { kind, id: &id, version };
+                let key = vault.unwrap(&row).map_err(|_| unreadable())?;
+                key.open(&place, &body).map_err(|_| unreadable())?
+            }
+            Lock::Erased => return Err(unreadable()),
+        };
+        let record: Record = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+        Ok(Stored { record, version, as_of })
+    }
 }
 
 /// A line of the journal, from the columns [`ENTRY`].

@@ -1,24 +1,32 @@
 //! One commit within a transaction: first it is judged, then it is written.
 //!
-//! Invariant: a refused commit has written nothing, so the transaction can go on without it.
+//! Invariant: a commit that is refused, or outdated, has written nothing, so the transaction can go
+//! on without it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use desmigratif_core::journal::{Entry, Hash, Receipt, Touched, commitment};
-use desmigratif_core::ports::store::{Commit, Committed, Error, Expect, Request};
+use desmigratif_core::ports::store::{Commit, Committed, Error, Expect, Request, Write};
 use desmigratif_core::record::{Index, Key};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
+use zeroize::Zeroizing;
 
+use super::columns::Lock;
 use super::fault::Failure;
-use super::{columns, outbox};
+use super::keys::{Plan, Used};
+use super::{columns, keys, outbox};
+use crate::store::vault::{KeyId, Place, Vault};
 
 /// A commit with all that can be computed before its turn comes, so that the one writer does
 /// not have to.
 pub(super) struct Prepared {
-    /// The commit, without its writes.
-    commit: Commit,
+    commit: Arc<Commit>,
     writes: Vec<Filed>,
+    used: Vec<Used>,
+    /// The answer to be kept.
+    answer: Option<Sealed>,
     salt: [u8; 16],
 }
 
@@ -27,23 +35,29 @@ struct Filed {
     key: Key,
     index: Index,
     expect: Expect,
-    body: Vec<u8>,
+    /// The version for which the body was sealed; `None` when it is in clear and fits any.
+    version: Option<u64>,
+    body: Sealed,
     commitment: Hash,
 }
 
+/// A value with the id of the data key that seals it, if one does.
+struct Sealed {
+    bytes: Vec<u8>,
+    by: Option<KeyId>,
+}
+
 impl Prepared {
-    /// Encodes a commit's records and checks that it does not contradict itself.
-    pub(super) fn new(mut commit: Commit, salt: [u8; 16]) -> Result<Self, Error> {
+    /// Encodes and seals a commit's records and checks that it does not contradict itself.
+    pub(super) fn new(
+        commit: Arc<Commit>,
+        plan: &Plan,
+        vault: &Vault,
+        salt: [u8; 16],
+    ) -> Result<Self, Error> {
         let mut writes = Vec::with_capacity(commit.writes.len());
-        for write in commit.writes.drain(..) {
-            let key = write.record.key();
-            // The cause is not told: it may quote the record.
-            let body = serde_json::to_vec(&write.record).map_err(|_| {
-                Error::Corrupt(format!("a {} record cannot be encoded", key.kind.as_str()))
-            })?;
-            let commitment = commitment(&salt, &body);
-            let index = write.record.index();
-            writes.push(Filed { key, index, expect: write.expect, body, commitment });
+        for write in &commit.writes {
+            writes.push(Filed::new(&commit, write, plan, vault, &salt)?);
         }
         let mut keys = HashSet::with_capacity(writes.len());
         let mut aliases = HashSet::new();
@@ -58,7 +72,98 @@ impl Prepared {
         if let Some(stray) = commit.deliveries.iter().find(|d| !keys.contains(&d.record)) {
             return Err(Error::Conflict(stray.record.kind));
         }
-        Ok(Self { commit, writes, salt })
+        let answer = match (commit.person_of_answer(), &commit.request) {
+            (Some(person), Some(Request { agency, id, .. })) => {
+                let place = Place::Answer { agency, request: *id };
+                let key = plan.key(&person);
+                let bytes = key.seal(&place, &commit.answer);
+                Some(Sealed { bytes, by: Some(key.id) })
+            }
+            _ => None,
+        };
+        Ok(Self { writes, used: plan.used(), answer, salt, commit })
+    }
+}
+
+impl Filed {
+    fn new(
+        commit: &Commit,
+        write: &Write,
+        plan: &Plan,
+        vault: &Vault,
+        salt: &[u8; 16],
+    ) -> Result<Self, Error> {
+        let key = write.record.key();
+        let of_kind = |what| Error::Corrupt(format!("a {} record {what}", key.kind.as_str()));
+        // The cause is not told: it may quote the record.
+        let clear = Zeroizing::new(
+            serde_json::to_vec(&write.record).map_err(|_| of_kind("cannot be encoded"))?,
+        );
+        let (version, body) = match commit.person_of(&write.record) {
+            Some(person) => {
+                let (key, version) = (plan.key(&person), plan.version(&key, write.expect));
+                let bytes = key.seal(&place(&write.record.key(), version), &clear);
+                (Some(version), Sealed { bytes, by: Some(key.id) })
+            }
+            None if key.kind.is_personal() => return Err(of_kind("is about nobody known")),
+            None => (None, Sealed { bytes: clear.to_vec(), by: None }),
+        };
+        let commitment = commitment(salt, &body.bytes);
+        let mut index = write.record.index();
+        index.alias = index.alias.map(|alias| vault.alias(key.kind, &alias));
+        Ok(Self { key, index, expect: write.expect, version, body, commitment })
+    }
+}
+
+/// What a record's body is sealed as.
+const fn place(key: &Key, version: u64) -> Place<'_> {
+    Place::Record { kind: key.kind, id: key.id.as_str(), version }
+}
+
+/// What came of a commit's turn.
+pub(super) enum Applied {
+    /// It was made, or repeats an earlier one.
+    Done(Done),
+    /// Nothing was written: another commit has come between, so that its records were sealed
+    /// under another key, or as another version, than they must be.
+    Outdated,
+}
+
+/// A commit that was made.
+pub(super) struct Done {
+    receipt: Receipt,
+    /// The answer kept for a request; `None` for the commit's own.
+    kept: Option<Kept>,
+}
+
+/// A kept answer as it lies in the store.
+struct Kept {
+    answer: Vec<u8>,
+    lock: Lock,
+}
+
+impl Done {
+    /// What the caller gets: an answer that was kept is opened.
+    pub(super) fn open(
+        self,
+        request: Option<&Request>,
+        own: &[u8],
+        vault: &Vault,
+    ) -> Result<Committed, Error> {
+        let Self { receipt, kept } = self;
+        let (Some(Kept { answer, lock }), Some(request)) = (kept, request) else {
+            return Ok(Committed { receipt, answer: own.to_vec(), repeated: false });
+        };
+        let answer = match lock {
+            Lock::Clear => answer,
+            Lock::Erased => return Err(Error::Erased),
+            Lock::Sealed(row) => {
+                let place = Place::Answer { agency: &request.agency, request: request.id };
+                let opened = vault.unwrap(&row).and_then(|key| key.open(&place, &answer));
+                opened.map_err(|_| Error::Corrupt("a kept answer does not open".to_owned()))?
+            }
+        };
+        Ok(Committed { receipt, answer, repeated: true })
     }
 }
 
@@ -67,6 +172,8 @@ impl Prepared {
 pub(super) struct Head {
     next: u64,
     last: Timestamp,
+    /// Whether somebody was erased, so that the log must not keep what was there before.
+    pub(super) erased: bool,
 }
 
 impl Head {
@@ -74,10 +181,11 @@ impl Head {
     pub(super) fn load(tx: &Connection) -> rusqlite::Result<Self> {
         tx.prepare_cached("SELECT idx, at_us FROM entry ORDER BY idx DESC LIMIT 1")?
             .query_row([], |row| {
-                Ok(Self { next: columns::count(row, 0)? + 1, last: columns::time(row, 1)? })
+                let (next, last) = (columns::count(row, 0)? + 1, columns::time(row, 1)?);
+                Ok(Self { next, last, erased: false })
             })
             .optional()
-            .map(|head| head.unwrap_or(Self { next: 0, last: Timestamp::MIN }))
+            .map(|head| head.unwrap_or(Self { next: 0, last: Timestamp::MIN, erased: false }))
     }
 }
 
@@ -87,18 +195,26 @@ pub(super) fn apply(
     head: &mut Head,
     now: Timestamp,
     prepared: &Prepared,
-) -> Result<Committed, Failure> {
+) -> Result<Applied, Failure> {
     // Time never goes back, whatever the clock does.
     let at = now.max(head.last);
     if let Some(request) = &prepared.commit.request
         && let Some(kept) = kept(tx, request, at)?
     {
-        return Ok(kept);
+        return Ok(Applied::Done(kept));
     }
     let found = judge(tx, prepared)?;
-    let committed = write(tx, prepared, &found, head.next, at)?;
-    *head = Head { next: head.next + 1, last: at };
-    Ok(committed)
+    let sealed_so = found.iter().zip(&prepared.writes).all(|(found, filed)| {
+        let version = found.as_ref().map_or(1, |found| found.version + 1);
+        filed.version.is_none_or(|sealed| sealed == version)
+    });
+    if !sealed_so || !keys::hold(tx, &prepared.used)? {
+        return Ok(Applied::Outdated);
+    }
+    let done = write(tx, prepared, &found, head.next, at)?;
+    let erased = head.erased || prepared.commit.erase.is_some();
+    *head = Head { next: head.next + 1, last: at, erased };
+    Ok(Applied::Done(done))
 }
 
 /// The answer kept for a request that is not older than the port promises.
@@ -106,11 +222,13 @@ pub(super) fn kept(
     conn: &Connection,
     request: &Request,
     now: Timestamp,
-) -> Result<Option<Committed>, Failure> {
+) -> Result<Option<Done>, Failure> {
     let found = conn
         .prepare_cached(
-            "SELECT r.idx, r.at_us, r.digest, r.answer, e.leaf_hash
+            "SELECT r.idx, r.at_us, r.digest, r.answer, e.leaf_hash, r.sealed,
+                    k.id, k.subject, k.kek, k.wrapped
              FROM request r JOIN entry e ON e.idx = r.idx
+             LEFT JOIN data_key k ON k.id = r.sealed
              WHERE r.agency = ?1 AND r.id = ?2",
         )?
         .query_row(params![request.agency.as_str(), request.id.as_bytes()], |row| {
@@ -120,7 +238,8 @@ pub(super) fn kept(
                 at: columns::time(row, 1)?,
                 leaf_hash: row.get(4)?,
             };
-            Ok((digest, Committed { receipt, answer: row.get(3)?, repeated: true }))
+            let kept = Kept { answer: row.get(3)?, lock: Lock::read(row, 5)? };
+            Ok((digest, Done { receipt, kept: Some(kept) }))
         })
         .optional()?;
     match found {
@@ -160,12 +279,14 @@ fn expiry(now: Timestamp) -> Timestamp {
 struct Found {
     row: i64,
     version: u64,
+    /// Whether its person was erased: then it is not there for anybody.
+    erased: bool,
 }
 
 /// Checks what a commit expects; gives for each write the record that it replaces.
 fn judge(tx: &Connection, prepared: &Prepared) -> Result<Vec<Option<Found>>, Failure> {
     for (key, version) in &prepared.commit.unchanged {
-        if find(tx, key)?.is_none_or(|found| found.version != *version) {
+        if find(tx, key)?.is_none_or(|found| found.erased || found.version != *version) {
             return Err(Error::Conflict(key.kind).into());
         }
     }
@@ -175,7 +296,8 @@ fn judge(tx: &Connection, prepared: &Prepared) -> Result<Vec<Option<Found>>, Fai
     let mut replaced = Vec::with_capacity(prepared.writes.len());
     for Filed { key, index, expect, .. } in &prepared.writes {
         let found = find(tx, key)?;
-        let expected = match (expect, &found) {
+        let there = found.as_ref().filter(|found| !found.erased);
+        let expected = match (expect, there) {
             (Expect::Any, _) | (Expect::Absent, None) => true,
             (Expect::Version(version), Some(found)) => found.version == *version,
             (Expect::Absent, Some(_)) | (Expect::Version(_), None) => false,
@@ -198,9 +320,9 @@ fn judge(tx: &Connection, prepared: &Prepared) -> Result<Vec<Option<Found>>, Fai
 }
 
 fn find(tx: &Connection, key: &Key) -> rusqlite::Result<Option<Found>> {
-    tx.prepare_cached("SELECT rowid, version FROM record WHERE kind = ?1 AND id = ?2")?
+    tx.prepare_cached("SELECT rowid, version, erased FROM record WHERE kind = ?1 AND id = ?2")?
         .query_row(params![key.kind.as_str(), key.id], |row| {
-            Ok(Found { row: row.get(0)?, version: columns::count(row, 1)? })
+            Ok(Found { row: row.get(0)?, version: columns::count(row, 1)?, erased: row.get(2)? })
         })
         .optional()
 }
@@ -211,9 +333,10 @@ fn write(
     replaced: &[Option<Found>],
     index: u64,
     at: Timestamp,
-) -> Result<Committed, Failure> {
-    let Prepared { commit, writes, salt } = prepared;
+) -> Result<Done, Failure> {
+    let Prepared { commit, writes, used, answer, salt } = prepared;
     let at_us = at.as_microsecond();
+    keys::write_new(tx, used)?;
     let mut touched = Vec::with_capacity(writes.len());
     for (filed, replaced) in writes.iter().zip(replaced) {
         if let Some(replaced) = replaced {
@@ -232,8 +355,8 @@ fn write(
     if let Some(request) = &commit.request {
         // Replaces an answer under the same id whose time is over.
         tx.prepare_cached(
-            "INSERT OR REPLACE INTO request (idx, agency, id, digest, at_us, answer)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT OR REPLACE INTO request (idx, agency, id, digest, at_us, answer, sealed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             signed(index),
@@ -241,7 +364,8 @@ fn write(
             request.id.as_bytes(),
             request.digest,
             at_us,
-            commit.answer,
+            answer.as_ref().map_or(&commit.answer, |answer| &answer.bytes),
+            answer.as_ref().and_then(|answer| answer.by),
         ])?;
     }
     for delivery in &commit.deliveries {
@@ -255,7 +379,10 @@ fn write(
     for order in &commit.orders {
         outbox::carry_out(tx, at, order)?;
     }
-    Ok(Committed { receipt, answer: commit.answer.clone(), repeated: false })
+    if let Some(subject) = &commit.erase {
+        keys::erase(tx, subject, at)?;
+    }
+    Ok(Done { receipt, kept: None })
 }
 
 fn write_record(
@@ -265,15 +392,15 @@ fn write_record(
     entry: u64,
     at_us: i64,
 ) -> rusqlite::Result<()> {
-    let Filed { key, index, body, .. } = filed;
+    let Filed { key, index, body: Sealed { bytes: body, by }, .. } = filed;
     let subject = index.subject.as_ref().map(|subject| subject.as_bytes());
     let Index { place, parent, holder, state, alias, .. } = index;
     match replaced {
         None => tx
             .prepare_cached(
                 "INSERT INTO record (kind, id, version, as_of, subject, place, parent, holder,
-                                     state, alias, body, entry)
-                 VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                                     state, alias, body, entry, sealed)
+                 VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?
             .execute(params![
                 key.kind.as_str(),
@@ -286,13 +413,14 @@ fn write_record(
                 state,
                 alias,
                 body,
-                signed(entry)
+                signed(entry),
+                by,
             ])?,
         Some(found) => tx
             .prepare_cached(
                 "UPDATE record SET version = version + 1, as_of = ?2, subject = ?3, place = ?4,
                                    parent = ?5, holder = ?6, state = ?7, alias = ?8, body = ?9,
-                                   entry = ?10
+                                   entry = ?10, sealed = ?11, erased = 0
                  WHERE rowid = ?1",
             )?
             .execute(params![
@@ -305,7 +433,8 @@ fn write_record(
                 state,
                 alias,
                 body,
-                signed(entry)
+                signed(entry),
+                by,
             ])?,
     };
     Ok(())

@@ -4,16 +4,23 @@
 //! connections beside it and never wait for a write. What a call reads is the state after some
 //! commit, and includes every commit that was answered before the call.
 //!
+//! Values are sealed before they are handed to the writer and opened after they were read, by the
+//! tasks and threads of those who ask: the writer does nobody's cryptography.
+//!
 //! Reads run on the runtime's threads for blocking work (`tokio::task::spawn_blocking`), so a
 //! [`Sqlite`] is to be used within a tokio runtime. Few run at a time; the others wait without
 //! holding a thread.
 
+#[cfg(test)]
+mod at_rest;
 mod columns;
 mod commit;
 mod fault;
+mod keys;
 mod open;
 mod outbox;
 mod read;
+mod seal;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -37,9 +44,12 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use commit::{Head, Prepared};
+use commit::{Applied, Head, Prepared};
 use fault::Failure;
+use keys::Plan;
 use writer::{Work, Writer, job};
+
+use super::vault::{KeyRing, Vault};
 
 pub use open::OpenError;
 
@@ -60,18 +70,21 @@ pub struct Sqlite {
     readers: Pool<SqliteConnectionManager>,
     turns: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
+    vault: Arc<Vault>,
     /// Keeps other processes out.
     _lock: File,
 }
 
 impl Sqlite {
     /// Opens the store at `path`, or makes an empty one there. Beside it lie its log (`-wal`,
-    /// `-shm`) and its lock (`.lock`); to copy the store, stop the gateway first.
+    /// `-shm`) and its lock (`.lock`); to copy the store, stop the gateway first. What is about
+    /// people is sealed with the help of `ring`, which must hold every key that wraps a key in the
+    /// store; what an older version has left in clear is sealed now.
     ///
     /// # Errors
     /// [`OpenError`]; a file that is refused is left as it was.
-    pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let opened = open::open(path, READERS)?;
+    pub fn open(path: &Path, clock: Arc<dyn Clock>, ring: KeyRing) -> Result<Self, OpenError> {
+        let opened = open::open(path, READERS, ring, clock.now())?;
         let (queue, waiting) = sync_channel(QUEUE);
         let writer = Writer::new(opened.writer, Arc::clone(&clock));
         let writer = thread::Builder::new()
@@ -84,8 +97,46 @@ impl Sqlite {
             readers: opened.readers,
             turns: Arc::new(Semaphore::new(READERS as usize)),
             clock,
+            vault: Arc::new(opened.vault),
             _lock: opened.lock,
         })
+    }
+
+    /// Wraps every data key with the ring's first key, so that the others are needed no more.
+    /// Returns how many were wrapped anew.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Corrupt`]; what was done stays, and doing it again
+    /// completes it.
+    pub async fn rewrap_keys(&self) -> Result<usize, Error> {
+        let mut all = 0;
+        loop {
+            let vault = self.vault.clone();
+            // What the other keys had wrapped must not stay in the log either.
+            let done = self.write(move |tx, head, _| {
+                head.erased = true;
+                keys::rewrap(tx, &vault)
+            });
+            match done.await? {
+                0 => return Ok(all),
+                count => all += count,
+            }
+        }
+    }
+
+    /// What a commit is to be sealed with. Without people nothing has to be looked up, nor when
+    /// their keys are at hand and may be `trusted`.
+    async fn plan(&self, commit: &Commit, trusted: bool) -> Result<Plan, Error> {
+        let (mut plan, wanted) = Plan::at_hand(commit, &self.vault, trusted);
+        if wanted.is_nothing() {
+            return Ok(plan);
+        }
+        let vault = self.vault.clone();
+        self.read(move |conn| {
+            plan.look_up(conn, &vault, &wanted)?;
+            Ok(plan)
+        })
+        .await
     }
 
     /// Has work done by the writer, and returns once it is durable.
@@ -141,28 +192,64 @@ impl Drop for Sqlite {
 #[async_trait]
 impl Store for Sqlite {
     async fn commit(&self, commit: Commit) -> Result<Committed, Error> {
-        let commit = Prepared::new(commit, rand::random())?;
-        self.write(move |tx, head, now| commit::apply(tx, head, now, &commit)).await
+        let commit = Arc::new(commit);
+        let mut trusted = true;
+        loop {
+            let plan = self.plan(&commit, trusted).await?;
+            let prepared = Prepared::new(commit.clone(), &plan, &self.vault, rand::random())?;
+            let (vault, erase) = (self.vault.clone(), commit.erase);
+            let applied = self.write(move |tx, head, now| {
+                let applied = commit::apply(tx, head, now, &prepared)?;
+                // Here, since the caller may be gone by the time that it is durable.
+                erase.iter().for_each(|subject| vault.forget(subject));
+                Ok(applied)
+            });
+            match applied.await? {
+                Applied::Done(done) => {
+                    plan.keep(&self.vault);
+                    erase.iter().for_each(|subject| self.vault.forget(subject));
+                    return done.open(commit.request.as_ref(), &commit.answer, &self.vault);
+                }
+                // Each time another commit has been made, so this ends.
+                Applied::Outdated => trusted = false,
+            }
+        }
     }
 
     async fn answered(&self, request: &Request) -> Result<Option<Committed>, Error> {
-        let (request, now) = (request.clone(), self.clock.now());
-        self.read(move |conn| commit::kept(conn, &request, now)).await
+        let (request, now, vault) = (request.clone(), self.clock.now(), self.vault.clone());
+        self.read(move |conn| match commit::kept(conn, &request, now)? {
+            Some(done) => Ok(Some(done.open(Some(&request), &[], &vault)?)),
+            None => Ok(None),
+        })
+        .await
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Stored>, Error> {
-        let key = key.clone();
-        self.read(move |conn| Ok(read::get(conn, &key)?)).await
+        let (key, vault) = (key.clone(), self.vault.clone());
+        self.read(move |conn| match read::get(conn, &key)? {
+            Some(raw) => Ok(Some(raw.open(&vault)?)),
+            None => Ok(None),
+        })
+        .await
     }
 
     async fn get_by_alias(&self, kind: Kind, alias: &str) -> Result<Option<Stored>, Error> {
-        let alias = alias.to_owned();
-        self.read(move |conn| Ok(read::get_by_alias(conn, kind, &alias)?)).await
+        let (digest, vault) = (self.vault.alias(kind, alias), self.vault.clone());
+        self.read(move |conn| match read::get_by_alias(conn, kind, &digest)? {
+            Some(raw) => Ok(Some(raw.open(&vault)?)),
+            None => Ok(None),
+        })
+        .await
     }
 
     async fn list(&self, query: &Query) -> Result<Vec<Stored>, Error> {
-        let query = query.clone();
-        self.read(move |conn| Ok(read::list(conn, &query)?)).await
+        let (query, vault) = (query.clone(), self.vault.clone());
+        self.read(move |conn| {
+            let found = read::list(conn, &query)?;
+            Ok(found.into_iter().map(|raw| raw.open(&vault)).collect::<Result<_, _>>()?)
+        })
+        .await
     }
 
     async fn tally(&self, kind: Kind, place: &str) -> Result<Vec<Tally>, Error> {
@@ -179,7 +266,8 @@ impl Store for Sqlite {
     }
 
     async fn lease(&self, lease: Lease) -> Result<Vec<Leased>, Error> {
-        self.write(move |tx, _, now| outbox::lease(tx, now, &lease)).await
+        let leased = self.write(move |tx, _, now| outbox::lease(tx, now, &lease)).await?;
+        leased.into_iter().map(|leased| leased.open(&self.vault)).collect()
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), Error> {

@@ -8,9 +8,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use r2d2::Pool;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+use super::fault::Failure;
+use super::{keys, seal};
+use crate::store::vault::{KeyRing, Unfit, Vault};
 
 /// Why a store was not opened. Each is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +44,14 @@ pub enum OpenError {
         /// What was found.
         what: String,
     },
+    /// The store was sealed with other keys.
+    #[error("{} cannot be opened: {why}; the file is untouched", .path.display())]
+    Keys {
+        /// The store.
+        path: PathBuf,
+        /// What is wrong with the keys.
+        why: Unfit,
+    },
     /// The file or its folder cannot be used.
     #[error("{} cannot be used as a store ({why}): check that its folder exists, that this user may write there and that the disk has space", .path.display())]
     Io {
@@ -56,8 +69,14 @@ const APPLICATION: i64 = 0x4453_4D47;
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// The steps from an empty file to today's schema, in order. Never change one that was released.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("migrations/0001_store.sql"), include_str!("migrations/0002_outbox.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001_store.sql"),
+    include_str!("migrations/0002_outbox.sql"),
+    include_str!("migrations/0003_sealed.sql"),
+];
+
+/// The first schema under which nothing personal lies in clear.
+const SEALED: usize = 3;
 
 /// The schema that this version writes: the number of migrations.
 const SCHEMA: i64 = MIGRATIONS.len() as i64;
@@ -66,17 +85,23 @@ const SCHEMA: i64 = MIGRATIONS.len() as i64;
 const STATEMENTS: usize = 128;
 
 /// Nobody but us opens the file while it is locked, except an operator's tool.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 /// An opened store. The lock is held as long as the file is.
 pub(super) struct Opened {
     pub(super) writer: Connection,
     pub(super) readers: Pool<SqliteConnectionManager>,
     pub(super) lock: File,
+    pub(super) vault: Vault,
 }
 
 /// Opens the store at `path`, or makes it there; `readers` is the number of reading connections.
-pub(super) fn open(path: &Path, readers: u32) -> Result<Opened, OpenError> {
+pub(super) fn open(
+    path: &Path,
+    readers: u32,
+    ring: KeyRing,
+    now: Timestamp,
+) -> Result<Opened, OpenError> {
     // Two names of one file must find the same lock. A file that is not there has one name.
     let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let lock = lock(path)?;
@@ -88,7 +113,8 @@ pub(super) fn open(path: &Path, readers: u32) -> Result<Opened, OpenError> {
     )
     .map_err(engine)?;
     set_up_writer(&writer).map_err(engine)?;
-    migrate(&mut writer).map_err(engine)?;
+    let vault = migrate(path, &mut writer, ring, now)?;
+    sweep(&writer).map_err(engine)?;
     let manager = SqliteConnectionManager::file(path)
         .with_flags(OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .with_init(set_up_reader);
@@ -97,7 +123,7 @@ pub(super) fn open(path: &Path, readers: u32) -> Result<Opened, OpenError> {
         .test_on_check_out(false)
         .build(manager)
         .map_err(|error| io_error(path, error))?;
-    Ok(Opened { writer, readers, lock })
+    Ok(Opened { writer, readers, lock, vault })
 }
 
 /// Takes the lock beside the store, which the system releases when the process ends.
@@ -168,12 +194,14 @@ fn set_up_writer(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     // FULL syncs the log at each commit; fullfsync makes that mean the disk on every system.
     // The log is carried over to the file in larger steps than usual, to sync the file less often.
+    // secure_delete overwrites what is deleted, so that a key that was destroyed is gone.
     conn.execute_batch(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA fullfsync = ON;
          PRAGMA checkpoint_fullfsync = ON;
          PRAGMA foreign_keys = ON;
+         PRAGMA secure_delete = ON;
          PRAGMA temp_store = MEMORY;
          PRAGMA cache_size = -16384;
          PRAGMA wal_autocheckpoint = 8000;
@@ -187,18 +215,52 @@ fn set_up_reader(conn: &mut Connection) -> rusqlite::Result<()> {
     conn.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")
 }
 
-fn migrate(conn: &mut Connection) -> rusqlite::Result<()> {
-    let tx = conn.transaction_with_behavior(TransactionBehavior::Exclusive)?;
-    let found: u32 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+/// Brings the file to today's schema and finds its vault, both or neither.
+fn migrate(
+    path: &Path,
+    conn: &mut Connection,
+    ring: KeyRing,
+    now: Timestamp,
+) -> Result<Vault, OpenError> {
+    let engine = |error| engine_error(path, error);
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(engine)?;
+    let found: u32 =
+        tx.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(engine)?;
     let found = found as usize;
     if found < MIGRATIONS.len() {
         for step in &MIGRATIONS[found..] {
-            tx.execute_batch(step)?;
+            tx.execute_batch(step).map_err(engine)?;
         }
-        tx.pragma_update(None, "user_version", SCHEMA)?;
-        tx.pragma_update(None, "application_id", APPLICATION)?;
+        tx.pragma_update(None, "user_version", SCHEMA).map_err(engine)?;
+        tx.pragma_update(None, "application_id", APPLICATION).map_err(engine)?;
     }
-    tx.commit()
+    let rows = keys::ring_rows(&tx).map_err(engine)?;
+    let (vault, added) =
+        Vault::open(ring, &rows).map_err(|why| OpenError::Keys { path: path.to_owned(), why })?;
+    if let Some(row) = added {
+        keys::add_ring_row(&tx, &row).map_err(engine)?;
+    }
+    if found < SEALED {
+        seal::seal(&tx, &vault, now).map_err(|failure| match failure {
+            Failure::Engine(error) => engine(error),
+            Failure::Refused(error) => corrupt(path, &error.to_string()),
+        })?;
+    }
+    tx.commit().map_err(engine)?;
+    Ok(vault)
+}
+
+/// Rewrites a file that has held personal values in clear, so that no free page of it nor its log
+/// keeps any. Is done anew at the next start when it was cut short.
+fn sweep(conn: &Connection) -> rusqlite::Result<()> {
+    if conn.prepare("SELECT 1 FROM chore WHERE name = 'vacuum'")?.exists([])? {
+        conn.execute_batch(
+            "VACUUM;
+             PRAGMA wal_checkpoint(TRUNCATE);
+             DELETE FROM chore WHERE name = 'vacuum';",
+        )?;
+    }
+    Ok(())
 }
 
 fn engine_error(path: &Path, error: rusqlite::Error) -> OpenError {

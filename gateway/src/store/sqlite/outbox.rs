@@ -10,17 +10,22 @@ use desmigratif_core::ports::store::Error;
 use desmigratif_core::ports::store::outbox::{
     Backlog, Delivery, DeliveryState, Filter, Lease, Leased, Order, Settled, Settlement, Status,
 };
-use desmigratif_core::record::{Key, Kind, Stored};
+use desmigratif_core::record::{Key, Kind};
+use desmigratif_core::subject::Subject;
 use jiff::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
-use super::columns;
+use super::columns::{self, Lock, Raw};
 use super::commit::signed;
 use super::fault::Failure;
+use crate::store::vault::{KeyId, Vault};
 
 /// Why a delivery whose record is gone is given up.
 const RECORD_GONE: &str = "the record is gone";
+
+/// Why a delivery of somebody who was erased is given up.
+const ERASED: &str = "the person was erased";
 
 /// Puts a delivery at the end of its line.
 pub(super) fn push(
@@ -52,7 +57,7 @@ pub(super) fn push(
 /// bring just this version to a ministry.
 pub(super) fn keep_body(tx: &Connection, record_row: i64, key: &Key) -> Result<()> {
     tx.prepare_cached(
-        "UPDATE delivery SET body = (SELECT body FROM record WHERE rowid = ?1)
+        "UPDATE delivery SET (body, sealed) = (SELECT body, sealed FROM record WHERE rowid = ?1)
          WHERE entry = (SELECT entry FROM record WHERE rowid = ?1)
            AND kind = ?2 AND record_id = ?3 AND state IN ('waiting', 'dead')",
     )?
@@ -60,12 +65,34 @@ pub(super) fn keep_body(tx: &Connection, record_row: i64, key: &Key) -> Result<(
     Ok(())
 }
 
-/// Leases what is due.
+/// A delivery under a lease, its record as it lies in the store.
+pub(super) struct RawLeased {
+    raw: Raw,
+    id: u64,
+    token: u64,
+    attempt: u32,
+    queued_at: Timestamp,
+    entry: u64,
+    entry_at: Timestamp,
+    trace_id: [u8; 16],
+    subject: Subject,
+}
+
+impl RawLeased {
+    /// The delivery with its record.
+    pub(super) fn open(self, vault: &Vault) -> std::result::Result<Leased, Error> {
+        let Self { raw, id, token, attempt, queued_at, entry, entry_at, trace_id, subject } = self;
+        let stored = raw.open(vault)?;
+        Ok(Leased { id, token, attempt, queued_at, entry, entry_at, trace_id, subject, stored })
+    }
+}
+
+/// Leases what is due. The records are opened by whoever leases, not by the writer.
 pub(super) fn lease(
     tx: &Connection,
     now: Timestamp,
     lease: &Lease,
-) -> std::result::Result<Vec<Leased>, Failure> {
+) -> std::result::Result<Vec<RawLeased>, Failure> {
     let due: Vec<i64> = tx
         .prepare_cached(
             "SELECT seq FROM delivery
@@ -83,14 +110,22 @@ pub(super) fn lease(
         .execute(params![seq, lease.until.as_microsecond()])?;
         let found = tx
             .prepare_cached(
-                "SELECT coalesce(d.body, r.body), d.version, e.at_us, d.seq, d.token, d.attempts,
-                        d.queued_us, d.entry, e.trace_id, d.subject
+                "SELECT coalesce(d.body, r.body), d.version, e.at_us, d.kind, d.record_id,
+                        CASE WHEN d.body IS NULL THEN r.sealed ELSE d.sealed END,
+                        k.id, k.subject, k.kek, k.wrapped,
+                        d.seq, d.token, d.attempts, d.queued_us, d.entry, e.trace_id, d.subject
                  FROM delivery d JOIN entry e ON e.idx = d.entry
                  LEFT JOIN record r ON r.kind = d.kind AND r.id = d.record_id
+                 LEFT JOIN data_key k
+                   ON k.id = CASE WHEN d.body IS NULL THEN r.sealed ELSE d.sealed END
                  WHERE d.seq = ?1",
             )?
             .query_row([seq], read_leased)?;
         match found {
+            // Erased while it waited in the line of another, as a family member may.
+            Some(RawLeased { raw: Raw { lock: Lock::Erased, .. }, .. }) => {
+                close(tx, seq, DeliveryState::Discarded, Some(ERASED), now)?;
+            }
             Some(found) => leased.push(found),
             None => close(tx, seq, DeliveryState::Dead, Some(RECORD_GONE), now)?,
         }
@@ -99,21 +134,20 @@ pub(super) fn lease(
 }
 
 /// A delivery with its record; `None` when there is no record any more.
-fn read_leased(row: &Row<'_>) -> Result<Option<Leased>> {
+fn read_leased(row: &Row<'_>) -> Result<Option<RawLeased>> {
     if row.get_ref(0)?.data_type() == Type::Null {
         return Ok(None);
     }
-    let stored: Stored = columns::stored(row)?;
-    Ok(Some(Leased {
-        entry_at: stored.as_of,
-        stored,
-        id: columns::count(row, 3)?,
-        token: columns::count(row, 4)?,
-        attempt: row.get(5)?,
-        queued_at: columns::time(row, 6)?,
-        entry: columns::count(row, 7)?,
-        trace_id: row.get(8)?,
-        subject: columns::subject(row, 9)?,
+    Ok(Some(RawLeased {
+        entry_at: columns::time(row, 2)?,
+        raw: columns::raw(row)?,
+        id: columns::count(row, 10)?,
+        token: columns::count(row, 11)?,
+        attempt: row.get(12)?,
+        queued_at: columns::time(row, 13)?,
+        entry: columns::count(row, 14)?,
+        trace_id: row.get(15)?,
+        subject: columns::subject(row, 16)?,
     }))
 }
 
@@ -177,6 +211,44 @@ fn discard_older(tx: &Connection, seq: i64, now: Timestamp) -> Result<()> {
         .collect::<Result<_>>()?;
     for seq in older {
         close(tx, seq, DeliveryState::Discarded, Some("a newer version was delivered"), now)?;
+    }
+    Ok(())
+}
+
+/// Discards what is sealed under the key of a person who is being erased and has not reached its
+/// ministry: all of the person's own lines, and in any other line what is a record's last version.
+/// The rest is found when it is leased.
+pub(super) fn discard_erased(
+    tx: &Connection,
+    subject: &Subject,
+    key: &KeyId,
+    now: Timestamp,
+) -> Result<()> {
+    let mut found: Vec<i64> = tx
+        .prepare_cached(
+            "SELECT d.seq FROM record r JOIN delivery d
+                ON d.entry = r.entry AND d.kind = r.kind AND d.record_id = r.id
+             WHERE r.sealed = ?1 AND d.body IS NULL AND d.state IN ('waiting', 'dead')",
+        )?
+        .query_map([key], |row| row.get(0))?
+        .collect::<Result<_>>()?;
+    for to in AgencyKind::ALL {
+        for state in [DeliveryState::Waiting, DeliveryState::Dead] {
+            // The state stands in the statement, so that the index of that state serves.
+            let sql = format!(
+                "SELECT seq FROM delivery WHERE to_ministry = ?1 AND subject = ?2
+                    AND state = '{}' AND sealed = ?3",
+                state.as_str()
+            );
+            let own: Vec<i64> = tx
+                .prepare_cached(&sql)?
+                .query_map(params![to.as_str(), subject.as_bytes(), key], |row| row.get(0))?
+                .collect::<Result<_>>()?;
+            found.extend(own);
+        }
+    }
+    for seq in found {
+        close(tx, seq, DeliveryState::Discarded, Some(ERASED), now)?;
     }
     Ok(())
 }

@@ -2,27 +2,34 @@
 
 use desmigratif_core::journal::Entry;
 use desmigratif_core::ports::store::{Order, Query, Tally};
-use desmigratif_core::record::{Key, Kind, Stored};
+use desmigratif_core::record::{Key, Kind};
 use rusqlite::{Connection, OptionalExtension, Result, ToSql, params, params_from_iter};
 
-use super::columns;
+use super::columns::{self, RAW, Raw};
 
-pub(super) fn get(conn: &Connection, key: &Key) -> Result<Option<Stored>> {
-    conn.prepare_cached("SELECT body, version, as_of FROM record WHERE kind = ?1 AND id = ?2")?
-        .query_row(params![key.kind.as_str(), key.id], columns::stored)
-        .optional()
+pub(super) fn get(conn: &Connection, key: &Key) -> Result<Option<Raw>> {
+    conn.prepare_cached(&format!(
+        "SELECT {RAW} FROM record r LEFT JOIN data_key k ON k.id = r.sealed
+         WHERE r.kind = ?1 AND r.id = ?2 AND r.erased = 0"
+    ))?
+    .query_row(params![key.kind.as_str(), key.id], columns::raw)
+    .optional()
 }
 
-pub(super) fn get_by_alias(conn: &Connection, kind: Kind, alias: &str) -> Result<Option<Stored>> {
-    conn.prepare_cached("SELECT body, version, as_of FROM record WHERE kind = ?1 AND alias = ?2")?
-        .query_row(params![kind.as_str(), alias], columns::stored)
-        .optional()
+/// The record with an alias, of which the digest is given.
+pub(super) fn get_by_alias(conn: &Connection, kind: Kind, digest: &str) -> Result<Option<Raw>> {
+    conn.prepare_cached(&format!(
+        "SELECT {RAW} FROM record r LEFT JOIN data_key k ON k.id = r.sealed
+         WHERE r.kind = ?1 AND r.alias = ?2"
+    ))?
+    .query_row(params![kind.as_str(), digest], columns::raw)
+    .optional()
 }
 
 /// The statement is put together from fixed parts only; it names its index, since SQLite has
 /// no statistics to choose by. The inner statement finds rows in that index; only those that
 /// are wanted are then read whole.
-pub(super) fn list(conn: &Connection, query: &Query) -> Result<Vec<Stored>> {
+pub(super) fn list(conn: &Connection, query: &Query) -> Result<Vec<Raw>> {
     let mut filter = String::new();
     let kind = query.kind.as_str();
     let subject = query.subject.as_ref().map(|subject| subject.as_bytes());
@@ -57,14 +64,20 @@ pub(super) fn list(conn: &Connection, query: &Query) -> Result<Vec<Stored>> {
     }
     values.push(&query.limit);
     let index = index_for(query);
+    // Those who were erased stand in no other index.
+    let erased = if index == BY_ID { " AND erased = 0" } else { "" };
     let sql = format!(
-        "SELECT body, version, as_of FROM record WHERE rowid IN (
+        "SELECT {RAW} FROM record r LEFT JOIN data_key k ON k.id = r.sealed
+         WHERE r.rowid IN (
             SELECT rowid FROM record INDEXED BY {index}
-            WHERE kind = ?{filter} ORDER BY id {direction} LIMIT ?)
-         ORDER BY id {direction}"
+            WHERE kind = ?{filter}{erased} ORDER BY id {direction} LIMIT ?)
+         ORDER BY r.id {direction}"
     );
-    conn.prepare_cached(&sql)?.query_map(params_from_iter(values), columns::stored)?.collect()
+    conn.prepare_cached(&sql)?.query_map(params_from_iter(values), columns::raw)?.collect()
 }
+
+/// The index of all records of a kind.
+const BY_ID: &str = "record_key";
 
 /// The index that leaves the fewest rows to look at: a person or a parent has few records, a
 /// region fewer than an agency or a state.
@@ -80,7 +93,7 @@ const fn index_for(query: &Query) -> &'static str {
     } else if query.state.is_some() {
         "record_state"
     } else {
-        "record_key"
+        BY_ID
     }
 }
 

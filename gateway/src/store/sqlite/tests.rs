@@ -33,11 +33,13 @@ impl Place {
     }
 
     fn open(&self) -> Sqlite {
-        Sqlite::open(&self.path(), Arc::new(SystemClock)).unwrap()
+        Sqlite::open(&self.path(), Arc::new(SystemClock), KeyRing::of_tests()).unwrap()
     }
 
     fn refusal(&self) -> OpenError {
-        Sqlite::open(&self.path(), Arc::new(SystemClock)).err().expect("it is to be refused")
+        Sqlite::open(&self.path(), Arc::new(SystemClock), KeyRing::of_tests())
+            .err()
+            .expect("it is to be refused")
     }
 
     /// The file as an operator's tool would open it.
@@ -78,6 +80,7 @@ pub(super) fn commit(n: u32) -> Commit {
         },
         deliveries: vec![],
         orders: vec![],
+        erase: None,
         answer: n.to_be_bytes().to_vec(),
     }
 }
@@ -111,7 +114,7 @@ async fn conforms_to_the_port() {
     let places = Mutex::new(Vec::new());
     conformance::run_all(async |clock| {
         let place = Place::new();
-        let store = Sqlite::open(&place.path(), clock).unwrap();
+        let store = Sqlite::open(&place.path(), clock, KeyRing::of_tests()).unwrap();
         places.lock().unwrap().push(place);
         store
     })
@@ -279,7 +282,7 @@ fn a_store_has_one_process() {
     // Also under another name.
     let alias = place.folder.path().join("alias.db");
     std::os::unix::fs::symlink(place.path(), &alias).unwrap();
-    let refusal = Sqlite::open(&alias, Arc::new(SystemClock)).err();
+    let refusal = Sqlite::open(&alias, Arc::new(SystemClock), KeyRing::of_tests()).err();
     assert!(matches!(refusal, Some(OpenError::InUse { .. })));
     drop(store);
     place.open();
@@ -344,9 +347,9 @@ fn a_newer_schema_is_refused_and_untouched() {
     drop(newer);
     for place in [&place, &killed] {
         let refusal = refused(place);
-        assert!(matches!(refusal, OpenError::NewerSchema { found: 99, known: 2, .. }), "{refusal}");
+        assert!(matches!(refusal, OpenError::NewerSchema { found: 99, known: 3, .. }), "{refusal}");
         let line = refusal.to_string();
-        assert!(line.contains("schema 99") && line.contains("above 2"), "{line}");
+        assert!(line.contains("schema 99") && line.contains("above 3"), "{line}");
     }
     assert_eq!(fs::read(log(&killed)).unwrap(), before);
 }
@@ -356,7 +359,7 @@ fn a_place_that_cannot_hold_a_store_is_named() {
     let place = Place::new();
     let nowhere = place.folder.path().join("none").join("store.db");
     for path in [nowhere.as_path(), place.folder.path()] {
-        let refusal = Sqlite::open(path, Arc::new(SystemClock)).err().unwrap();
+        let refusal = Sqlite::open(path, Arc::new(SystemClock), KeyRing::of_tests()).err().unwrap();
         assert!(matches!(refusal, OpenError::Io { .. }), "{refusal}");
         let line = refusal.to_string();
         assert!(line.starts_with(path.to_str().unwrap()) && line.lines().count() == 1, "{line}");

@@ -1,8 +1,10 @@
 //! Checking the whole store: what the engine says of its file, and what the journal says of
-//! itself and of the records. Reads everything once; holds one entry at a time.
+//! itself and of the records. Reads everything once; holds one entry at a time. Needs no key: what
+//! the journal commits to is what is stored, sealed as it is.
 
 use desmigratif_core::journal::{Hash, commitment};
 use desmigratif_core::ports::store::Error;
+use desmigratif_core::record::Kind;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -31,10 +33,18 @@ fn check_file(tx: &Connection) -> Result<(), Failure> {
     // Deliveries and kept answers refer to entries.
     let stray: Option<String> =
         tx.query_row("PRAGMA foreign_key_check", [], |row| row.get(0)).optional()?;
-    match stray {
-        Some(table) => Err(corrupt(format!("a {table} refers to no entry"))),
-        None => Ok(()),
+    if let Some(table) = stray {
+        return Err(corrupt(format!("a {table} refers to no entry")));
     }
+    for kind in Kind::ALL.into_iter().filter(|kind| kind.is_personal()) {
+        let in_clear = tx
+            .prepare_cached("SELECT 1 FROM record WHERE kind = ?1 AND sealed IS NULL LIMIT 1")?
+            .exists([kind.as_str()])?;
+        if in_clear {
+            return Err(corrupt(format!("a {} record lies in clear", kind.as_str())));
+        }
+    }
+    Ok(())
 }
 
 /// Checks every entry; gives how many there are, and how many records stand as their last entry

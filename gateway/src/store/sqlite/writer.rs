@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use desmigratif_core::ports::clock::Clock;
 use desmigratif_core::ports::store::Error;
@@ -15,9 +16,13 @@ use tokio::sync::oneshot;
 
 use super::commit::{self, Head};
 use super::fault::{Failure, is_of_the_store, told};
+use super::open;
 
 /// At most so many pieces of work share a transaction: more would save little and delay the first.
 const BATCH: usize = 256;
+
+/// How long emptying the log waits for readers: others wait for the writer meanwhile.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A piece of work that waits for its turn.
 pub(super) trait Work: Send {
@@ -68,6 +73,8 @@ where
 pub(super) struct Writer {
     connection: Connection,
     clock: Arc<dyn Clock>,
+    /// Somebody was erased, and the log may still hold what was there before.
+    log_outlives: bool,
 }
 
 /// What an unexpected error of the engine does to the batch.
@@ -81,7 +88,7 @@ enum Guard {
 
 impl Writer {
     pub(super) fn new(connection: Connection, clock: Arc<dyn Clock>) -> Self {
-        Self { connection, clock }
+        Self { connection, clock, log_outlives: false }
     }
 
     /// Serves the queue until nobody can put anything into it.
@@ -91,12 +98,36 @@ impl Writer {
             batch.push(first);
             batch.extend(queue.try_iter().take(BATCH - 1));
             let outcomes = self.work(&mut batch);
+            if self.log_outlives {
+                // Before the answer, which says that nothing is left.
+                self.empty_log();
+            }
             for (work, outcome) in batch.drain(..).zip(outcomes) {
                 work.answer(outcome);
             }
         }
         // So that the next start has nothing to recover; that it fails costs only time then.
         let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+
+    /// Carries the log over to the file and empties it. While a reader still reads what was there
+    /// before it cannot be done: then it is done after a later batch.
+    fn empty_log(&mut self) {
+        let emptied = self.connection.busy_timeout(PATIENCE).and_then(|()| {
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        });
+        let restored = self.connection.busy_timeout(open::BUSY);
+        let left: i64 = match emptied {
+            Ok(left) => left,
+            Err(error) => {
+                tracing::warn!(error = %told(&error), "log cannot be emptied yet");
+                1
+            }
+        };
+        if let Err(error) = restored {
+            tracing::error!(error = %told(&error), "waiting time cannot be set");
+        }
+        self.log_outlives = left != 0;
     }
 
     /// Makes a batch durable, and says what came of each piece.
@@ -135,6 +166,7 @@ impl Writer {
         // Twice as many as can have come, so that the expired do not pile up.
         commit::purge(&tx, now, 2 * batch.len())?;
         tx.commit()?;
+        self.log_outlives |= head.erased;
         Ok(outcomes)
     }
 }
@@ -169,18 +201,32 @@ mod tests {
     use desmigratif_core::ports::store::Committed;
     use tempfile::TempDir;
 
-    use super::super::commit::Prepared;
+    use super::super::commit::{Applied, Prepared};
+    use super::super::keys::Plan;
     use super::super::{open, tests, verify};
     use super::*;
+    use crate::store::vault::{KeyRing, Vault};
 
     /// Commits of a range, each with the end at which its answer comes.
     struct Batch(Vec<Box<dyn Work>>, Vec<oneshot::Receiver<Result<Committed, Error>>>);
 
+    fn opened(path: &std::path::Path) -> open::Opened {
+        open::open(path, 1, KeyRing::of_tests(), Timestamp::now()).unwrap()
+    }
+
     fn batch(commits: std::ops::Range<u32>) -> Batch {
         let (works, outcomes) = commits
             .map(|n| {
-                let commit = Prepared::new(tests::commit(n), [0; 16]).unwrap();
-                job(move |tx, head, now| commit::apply(tx, head, now, &commit))
+                let (vault, _) = Vault::open(KeyRing::of_tests(), &[]).unwrap();
+                let commit = Arc::new(tests::commit(n));
+                let plan = Plan::default();
+                let prepared = Prepared::new(commit.clone(), &plan, &vault, [0; 16]).unwrap();
+                job(move |tx, head, now| match commit::apply(tx, head, now, &prepared)? {
+                    Applied::Done(done) => {
+                        Ok(done.open(commit.request.as_ref(), &commit.answer, &vault)?)
+                    }
+                    Applied::Outdated => panic!("nothing was sealed"),
+                })
             })
             .unzip();
         Batch(works, outcomes)
@@ -197,10 +243,10 @@ mod tests {
     #[test]
     fn a_full_disk_refuses_batches_whole_until_there_is_space() {
         let folder = TempDir::new().unwrap();
-        let opened = open::open(&folder.path().join("store.db"), 1).unwrap();
+        let opened = opened(&folder.path().join("store.db"));
         let mut writer = Writer::new(opened.writer, Arc::new(SystemClock));
         // Stands for the disk: SQLite answers with the same error.
-        writer.connection.execute_batch("PRAGMA max_page_count = 40").unwrap();
+        writer.connection.execute_batch("PRAGMA max_page_count = 60").unwrap();
         let mut next = 0;
         loop {
             let answers = writer.commit(batch(next..next + 20));
@@ -227,9 +273,9 @@ mod tests {
     #[test]
     fn a_file_that_a_tool_holds_is_unavailable_until_it_lets_go() {
         let folder = TempDir::new().unwrap();
-        let opened = open::open(&folder.path().join("store.db"), 1).unwrap();
+        let opened = opened(&folder.path().join("store.db"));
         let mut writer = Writer::new(opened.writer, Arc::new(SystemClock));
-        writer.connection.busy_timeout(std::time::Duration::ZERO).unwrap();
+        writer.connection.busy_timeout(Duration::ZERO).unwrap();
         let tool = Connection::open(folder.path().join("store.db")).unwrap();
         tool.execute_batch("BEGIN IMMEDIATE").unwrap();
         let answers = writer.commit(batch(0..3));

@@ -9,6 +9,10 @@
 //!   n has seen, or can see, every index below n.
 //! - The same request again gives the first answer, for [`IDEMPOTENCY_DAYS`] days.
 //! - A commit whose expectations fail changes nothing.
+//! - What is about a person ([`Kind::is_personal`], and the answers of commits that concern one) is
+//!   kept sealed under that person's own data key; see [`Commit::person_of`]. Once the key is
+//!   destroyed ([`Commit::erase`]) the person's records are not there any more, and the journal
+//!   still verifies.
 //! - Of deliveries about one person to one ministry, only the first that waits is leased.
 
 #[cfg(feature = "conformance")]
@@ -75,7 +79,12 @@ pub struct Commit {
     pub deliveries: Vec<Delivery>,
     /// What is done with earlier deliveries.
     pub orders: Vec<outbox::Order>,
-    /// The answer to be kept for a repetition, opaque to the store. Holds no personal value.
+    /// The person whose data key is destroyed, after all else in the commit: the records sealed
+    /// under it are erased, what of them still waits for a ministry is discarded. Nothing happens
+    /// when nobody has such a key.
+    pub erase: Option<Subject>,
+    /// The answer to be kept for a repetition, opaque to the store. Kept sealed under the key of the
+    /// entry's first subject; in clear when there is none, or when the commit erases somebody.
     pub answer: Vec<u8>,
 }
 
@@ -90,8 +99,29 @@ impl Commit {
             entry,
             deliveries: Vec::new(),
             orders: Vec::new(),
+            erase: None,
             answer: Vec::new(),
         }
+    }
+
+    /// Under whose key a record of this commit is sealed: the person that it is about, or else
+    /// the entry's first subject, as for a family member without a NIK the worker. `None` for a
+    /// record that is about nobody, which stays in clear.
+    #[must_use]
+    pub fn person_of(&self, record: &Record) -> Option<Subject> {
+        if !record.key().kind.is_personal() {
+            return None;
+        }
+        record.index().subject.or_else(|| self.entry.subjects.first().copied())
+    }
+
+    /// Under whose key the kept answer is sealed, if it is kept and may tell of a person.
+    #[must_use]
+    pub fn person_of_answer(&self) -> Option<Subject> {
+        if self.request.is_none() || self.answer.is_empty() || self.erase.is_some() {
+            return None;
+        }
+        self.entry.subjects.first().copied()
     }
 }
 
@@ -172,7 +202,8 @@ pub struct Tally {
 /// A store of records and journal.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Makes a commit durable. Runs to its end even when the caller stops waiting.
+    /// Makes a commit durable. Once the engine has it in its queue it runs to its end, even when the
+    /// caller stops waiting; before that, nothing of it takes effect.
     ///
     /// # Errors
     /// See [`Error`]; whatever the error, nothing of the commit has taken effect, except that
@@ -183,7 +214,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`IDEMPOTENCY_DAYS`] days.
     ///
     /// # Errors
-    /// [`Error::RequestReused`] when the id was used with another body.
+    /// [`Error::RequestReused`] when the id was used with another body; [`Error::Erased`] when the
+    /// answer told of a person who was erased since.
     async fn answered(&self, request: &Request) -> Result<Option<Committed>, Error>;
 
     /// The record with a key.
@@ -269,6 +301,9 @@ pub enum Error {
     /// A delivery is not in the state that an order is for, or there is none with its id.
     #[error("the delivery is not in the state that the order is for")]
     DeliverySettled,
+    /// The answer to the request told of a person who was erased since.
+    #[error("the person whom the answer told of was erased")]
+    Erased,
     /// Another record of the kind has the alias.
     #[error("another {} record has the same alias", .0.as_str())]
     AliasTaken(Kind),

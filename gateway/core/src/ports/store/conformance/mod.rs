@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a suite panics where an engine breaks its word")]
 
 mod commits;
+mod erasure;
 mod expectations;
 mod journal;
 mod lists;
@@ -28,7 +29,7 @@ pub use model::agrees_with_a_model;
 type Run<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 type Behaviour = for<'a> fn(&'a dyn Store, &'a SetClock) -> Run<'a>;
 
-const BEHAVIOURS: [Behaviour; 43] = [
+const BEHAVIOURS: [Behaviour; 47] = [
     |store, _| Box::pin(commits::a_commit_writes_all_its_parts(store)),
     |store, _| Box::pin(commits::a_record_comes_back_as_it_was_written(store)),
     |store, _| Box::pin(commits::a_commit_without_records_is_an_entry(store)),
@@ -67,6 +68,10 @@ const BEHAVIOURS: [Behaviour; 43] = [
     |store, clock| Box::pin(outbox::the_dead_can_be_put_back(store, clock)),
     |store, clock| Box::pin(outbox::a_delivery_can_be_given_up(store, clock)),
     |store, clock| Box::pin(outbox::deliveries_are_listed_in_pages(store, clock)),
+    |store, _| Box::pin(erasure::an_erased_person_is_gone(store)),
+    |store, _| Box::pin(erasure::what_of_an_erased_person_still_waits_is_discarded(store)),
+    |store, _| Box::pin(erasure::erasing_tells_nothing_and_may_be_repeated(store)),
+    |store, _| Box::pin(erasure::an_erased_person_may_come_back_as_another(store)),
     |store, _| Box::pin(lists::every_filter_finds_its_own(store)),
     |store, _| Box::pin(lists::filters_narrow_each_other(store)),
     |store, _| Box::pin(lists::pages_join_without_gap_or_double(store)),
