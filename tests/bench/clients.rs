@@ -10,6 +10,8 @@ use desmigratif_proto::health::v1::medical_clearance_service_client::MedicalClea
 use desmigratif_proto::health::v1::{
     ClearanceDetails, Conclusion, Examiner, Finding, SubmitClearanceRequest,
 };
+use desmigratif_proto::identity::v1::identity_service_client::IdentityServiceClient;
+use desmigratif_proto::identity::v1::{IdentityElements, IdentityOutcome, VerifyIdentityRequest};
 pub(crate) use desmigratif_proto::village::v1::Village;
 use desmigratif_proto::village::v1::village_service_client::VillageServiceClient;
 use desmigratif_proto::village::v1::{
@@ -17,6 +19,7 @@ use desmigratif_proto::village::v1::{
 };
 use desmigratif_proto::worker::v1::worker_service_client::WorkerServiceClient;
 use desmigratif_proto::worker::v1::{RegisterWorkerRequest, WorkerDetails};
+use desmigratif_sandbox::people;
 use prost::Message as _;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
@@ -27,6 +30,12 @@ use crate::process::Gateway;
 
 /// The agency that registers workers and reads villages.
 pub(crate) const KEMNAKER: &str = "kemnaker";
+/// The agency that checks identities.
+pub(crate) const KEMENDAGRI: &str = "kemendagri";
+/// The agency that asks for villages' profiles.
+pub(crate) const KEMENDES: &str = "kemendes";
+/// The gateway's operator.
+pub(crate) const OPERATOR: &str = "operator";
 /// The agency that hands in clearances.
 pub(crate) const CLINIC: &str = "klinik-indramayu";
 
@@ -109,6 +118,34 @@ impl Caller for SubmitClearance {
     }
 }
 
+/// Checks the identity of the person of whom everything is right, one time after another.
+pub(crate) struct VerifyIdentity(pub(crate) IdentityServiceClient<Channel>);
+
+impl Caller for VerifyIdentity {
+    async fn call(&mut self) -> Result<(), Status> {
+        let person = people::candidate(people::VERIFIED);
+        let elements = IdentityElements {
+            name: person.name,
+            birth_date: Some(BirthDate {
+                date: person.birth_date.to_string(),
+                precision: DatePrecision::Day.into(),
+            }),
+            ..IdentityElements::default()
+        };
+        let request = VerifyIdentityRequest {
+            request_id: Uuid::now_v7().to_string(),
+            nik: person.nik,
+            elements: Some(elements),
+            freshness: None,
+        };
+        let answer = self.0.verify_identity(stating("identity-check", request)).await?;
+        match answer.into_inner().outcome() {
+            IdentityOutcome::Verified => Ok(()),
+            other => Err(Status::data_loss(format!("not verified but {other:?}"))),
+        }
+    }
+}
+
 /// Registers synthetic workers and gives their NIKs.
 pub(crate) async fn register_workers(
     gateway: &Gateway,
@@ -133,7 +170,7 @@ pub(crate) async fn register_workers(
 }
 
 /// A request that states its purpose.
-fn stating<M>(purpose: &'static str, message: M) -> Request<M> {
+pub(crate) fn stating<M>(purpose: &'static str, message: M) -> Request<M> {
     let mut request = Request::new(message);
     let purpose = tonic::metadata::MetadataValue::from_static(purpose);
     request.metadata_mut().insert("desmigratif-purpose", purpose);

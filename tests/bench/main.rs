@@ -7,6 +7,10 @@
 //! Clients, servers and the disk share one machine: ratios are worth something, absolute numbers
 //! little.
 //!
+//! Words after `--` choose parts of it: `edge` (reads, writes, searches, start), `pass-through`
+//! (an identity check beside the same call without the gateway), `one-down` (one ministry fails,
+//! the others' callers go on) and `outbox`, which takes `deliveries=NUMBER`. All by default.
+//!
 //! Ends with 0 whether targets are met or not, and with 1 when anything fails.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is for the terminal")]
@@ -14,6 +18,10 @@
 mod bare;
 mod clients;
 mod closed_loop;
+mod ministries;
+mod one_down;
+mod outbox;
+mod pass_through;
 mod process;
 mod raw_store;
 mod rounds;
@@ -24,9 +32,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
-use process::{Gateway, Server};
+use process::{Gateway, Ministries, Server};
 use table::Table;
 
 /// Rounds of each pair.
@@ -42,8 +50,9 @@ fn main() -> ExitCode {
     let done = match arguments.as_slice() {
         // How this program starts itself as the server that the gateway is compared with.
         [bare::ARGUMENT, tls, message] => bare::serve(Path::new(tls), Path::new(message)),
+        [ministries::ARGUMENT, tls] => ministries::serve(Path::new(tls)),
         // Cargo says --bench when it benches; it also runs benches as tests, which this is not.
-        given if given.contains(&"--bench") => bench(),
+        given if given.contains(&"--bench") => bench(given),
         _ => {
             println!("run with: cargo bench --bench exchange");
             Ok(())
@@ -58,37 +67,67 @@ fn main() -> ExitCode {
     }
 }
 
-fn bench() -> Result<()> {
+/// The parts, in the order in which they run.
+const PARTS: [&str; 4] = ["edge", "pass-through", "one-down", "outbox"];
+/// Deliveries of the outbox unless the command line says otherwise.
+const DELIVERIES: u32 = 200_000;
+
+fn bench(given: &[&str]) -> Result<()> {
+    let mut parts = Vec::new();
+    let mut deliveries = DELIVERIES;
+    for word in given {
+        match word.strip_prefix("deliveries=") {
+            Some(number) => deliveries = number.parse().context("deliveries=NUMBER")?,
+            None if *word == "--bench" => {}
+            None => {
+                ensure!(PARTS.contains(word), "no part is called {word}; there are {PARTS:?}");
+                parts.push(*word);
+            }
+        }
+    }
     let runtime = tokio::runtime::Runtime::new()?;
-    // Beside the build, on a real disk: a temporary folder may be in memory, where syncs are free.
-    let data = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    let mut table = Table::default();
-
-    let gateway = Gateway::start(data.path())?;
-    let villages = runtime.block_on(clients::every_village(&gateway))?;
     println!(
-        "{} processors, {} villages, {ROUNDS} rounds of {ROUND:?} a side\n",
+        "{} processors, {ROUNDS} rounds of {ROUND:?} a side\n",
         std::thread::available_parallelism()?,
-        villages.len()
     );
+    for part in PARTS.into_iter().filter(|part| parts.is_empty() || parts.contains(part)) {
+        // Beside the build, on a real disk: a temporary folder may be in memory, where syncs are
+        // free.
+        let data = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+        let mut table = Table::default();
+        Gateway::make(data.path())?;
+        match part {
+            "edge" => edge(&runtime, data.path(), &mut table)?,
+            "pass-through" => runtime.block_on(pass_through::compare(data.path(), &mut table))?,
+            "one-down" => runtime.block_on(one_down::compare(data.path(), &mut table))?,
+            _ => runtime.block_on(outbox::measure(data.path(), deliveries, &mut table))?,
+        }
+        table.print();
+        println!();
+    }
+    Ok(())
+}
 
-    let bare = bare_server(&gateway, data.path(), &villages)?;
-    runtime.block_on(rounds::get_village(&gateway, &bare, &villages, &mut table))?;
+/// Reads, writes, searches, memory and start of a gateway without ministries.
+fn edge(runtime: &tokio::runtime::Runtime, data: &Path, table: &mut Table) -> Result<()> {
+    let gateway = Gateway::start(data, Ministries::new())?;
+    let villages = runtime.block_on(clients::every_village(&gateway))?;
+    let bare = bare_server(&gateway, data, &villages)?;
+    runtime.block_on(rounds::get_village(&gateway, &bare, &villages, table))?;
     bare.stop()?;
-    runtime.block_on(rounds::submit_clearance(&gateway, data.path(), &mut table))?;
-    runtime.block_on(search::search_villages(&gateway, &villages, &mut table))?;
+    runtime.block_on(rounds::submit_clearance(&gateway, data, table))?;
+    runtime.block_on(search::search_villages(&gateway, &villages, table))?;
     table.memory(gateway.server().resident_kib()?);
 
     gateway.stop()?;
     let mut starts = Vec::new();
     for _ in 0..3 {
-        let again = Gateway::start(data.path())?;
+        let again = Gateway::start(data, Ministries::new())?;
         starts.push(again.started_in());
         again.stop()?;
     }
     starts.sort_unstable();
     table.start(starts[1]);
-    table.print();
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The servers under load: processes of their own, and what the system says they have used.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -8,16 +9,23 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use desmigratif::config::Config;
+use desmigratif_adapters::config::Connection;
+use desmigratif_core::access::AgencyKind;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 /// The system's clock ticks, in which /proc counts processor time, are 100 a second on Linux
 /// whatever the kernel's own (USER_HZ).
 const TICK: Duration = Duration::from_millis(10);
 
-/// A process that says "agencies ADDRESS" and then "ready". Killed when dropped.
+/// The ministries that a gateway is connected to.
+pub(crate) type Ministries = BTreeMap<AgencyKind, Connection>;
+
+/// A process that says "NAME ADDRESS" of what it listens for, and then "ready". Killed when
+/// dropped.
 pub(crate) struct Server {
     child: Child,
-    address: SocketAddr,
+    addresses: BTreeMap<String, SocketAddr>,
     started_in: Duration,
 }
 
@@ -37,28 +45,35 @@ impl Server {
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
         let said = child.stdout.take().context("the output is piped")?;
-        let mut address = None;
+        let mut addresses = BTreeMap::new();
         let mut ready = false;
         for line in BufReader::new(said).lines() {
             let line = line?;
             let mut words = line.split_whitespace();
             match (words.next(), words.next()) {
-                (Some("agencies"), Some(at)) => address = at.parse().ok(),
                 (Some("ready"), _) => {
                     ready = true;
                     break;
+                }
+                (Some(name), Some(at)) => {
+                    addresses.extend(at.parse().ok().map(|at| (name.to_owned(), at)));
                 }
                 _ => {}
             }
         }
         let started_in = begun.elapsed();
-        let (true, Some(address)) = (ready, address) else {
+        if !ready {
             let _ = child.kill();
             let _ = child.wait();
             let log = std::fs::read_to_string(log).unwrap_or_default();
             anyhow::bail!("{} did not become ready: {log}", program.display());
-        };
-        Ok(Self { child, address, started_in })
+        }
+        Ok(Self { child, addresses, started_in })
+    }
+
+    /// Where the process listens for something.
+    pub(crate) fn address(&self, name: &str) -> Result<SocketAddr> {
+        self.addresses.get(name).copied().with_context(|| format!("no address of {name}"))
     }
 
     /// A connection of an agency.
@@ -73,7 +88,7 @@ impl Server {
                 read(format!("agencies/{agency}.pem"))?,
                 read(format!("agencies/{agency}-key.pem"))?,
             ));
-        let endpoint = Endpoint::from_shared(format!("https://{}", self.address))?;
+        let endpoint = Endpoint::from_shared(format!("https://{}", self.address("agencies")?))?;
         Ok(endpoint.tls_config(config)?.connect().await?)
     }
 
@@ -121,16 +136,26 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Starts `dev` and waits until it is ready.
-    pub(crate) fn start(data: &Path) -> Result<Self> {
+    /// Lets `dev` make what a data folder holds: certificates, registry, keys and some workers.
+    pub(crate) fn make(data: &Path) -> Result<()> {
+        let free = ["--listen", "--operators", "--sandbox"].map(|name| [name, "127.0.0.1:0"]);
+        let mut arguments: Vec<&OsStr> = vec!["dev".as_ref(), "--data".as_ref(), data.as_ref()];
+        arguments.extend(free.iter().flatten().map(OsStr::new));
+        Self::run(data, &arguments)?.stop()
+    }
+
+    /// Starts `serve` on a folder that was made, and waits until it is ready.
+    pub(crate) fn start(data: &Path, ministries: Ministries) -> Result<Self> {
+        let mut config = Config::read(&data.join("gateway.toml"))?;
+        config.ministry = ministries;
+        let path = data.join("bench.toml");
+        std::fs::write(&path, toml::to_string(&config)?)?;
+        Self::run(data, &["serve".as_ref(), "--config".as_ref(), path.as_ref()])
+    }
+
+    fn run(data: &Path, arguments: &[&OsStr]) -> Result<Self> {
         let program = Path::new(env!("CARGO_BIN_EXE_desmigratif"));
-        let mut arguments = vec![OsStr::new("dev")];
-        for address in ["--listen", "--operators", "--sandbox"] {
-            arguments.extend([OsStr::new(address), OsStr::new("127.0.0.1:0")]);
-        }
-        arguments.push(OsStr::new("--data"));
-        arguments.push(data.as_os_str());
-        let server = Server::start(program, &arguments, &data.join("gateway.log"))?;
+        let server = Server::start(program, arguments, &data.join("gateway.log"))?;
         Ok(Self { server, tls: data.join("tls") })
     }
 

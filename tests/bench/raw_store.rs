@@ -152,8 +152,8 @@ fn open(path: &Path) -> Result<Connection> {
 fn samples(model: &Connection) -> Result<Vec<Commit>> {
     let entries: Vec<i64> = model
         .prepare(
-            "SELECT entry FROM delivery JOIN record ON record.id = delivery.record_id
-             WHERE record.kind = 'clearance' GROUP BY entry ORDER BY entry DESC LIMIT ?",
+            "SELECT delivery.entry FROM delivery JOIN record ON record.id = delivery.record_id
+             WHERE record.kind = 'clearance' GROUP BY delivery.entry ORDER BY delivery.entry DESC LIMIT ?",
         )?
         .query_map([SAMPLES], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;

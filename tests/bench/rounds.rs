@@ -83,9 +83,9 @@ pub(crate) async fn submit_clearance(
 }
 
 /// The village of the workers: Kenanga in Indramayu, a pilot village of 2016.
-const KENANGA: &str = "32.12.16.2004";
+pub(crate) const KENANGA: &str = "32.12.16.2004";
 
-async fn connections(server: &Server, tls: &Path, agency: &str) -> Result<Vec<Channel>> {
+pub(crate) async fn connections(server: &Server, tls: &Path, agency: &str) -> Result<Vec<Channel>> {
     let mut channels = Vec::with_capacity(CONNECTIONS);
     for _ in 0..CONNECTIONS {
         channels.push(server.connect(tls, agency).await?);

@@ -107,6 +107,23 @@ impl Table {
         );
     }
 
+    /// What the pairs and the outbox tell of themselves; `met` where there is a target.
+    pub(crate) fn told(
+        &mut self,
+        name: &str,
+        ours: String,
+        beside: String,
+        target: &str,
+        met: Option<bool>,
+    ) {
+        self.row(name, ours, beside, target.to_owned(), met);
+    }
+
+    /// A remark below the lines.
+    pub(crate) fn remark(&mut self, text: impl Into<String>) {
+        self.notes.push(text.into());
+    }
+
     fn latencies(&mut self, name: &str, ours: &Load, theirs: Option<&Load>) {
         let told = |load: &Load| format!("{} / {}", time(load.p50_us), time(load.p99_us));
         self.row(name, told(ours), theirs.map(told).unwrap_or_default(), String::new(), None);
@@ -125,7 +142,7 @@ impl Table {
     pub(crate) fn print(&self) {
         let head = ["what", "gateway", "beside", "ratio", ""].map(String::from);
         for [name, ours, beside, target, met] in std::iter::once(&head).chain(&self.rows) {
-            let line = format!("{name:<29}{ours:<20}{beside:<21}{target:<22}{met}");
+            let line = format!("{name:<38}{ours:<21}{beside:<24}{target:<24}{met}");
             println!("{}", line.trim_end());
         }
         for note in &self.notes {
@@ -135,6 +152,6 @@ impl Table {
 }
 
 /// Microseconds for people.
-fn time(us: f64) -> String {
+pub(crate) fn time(us: f64) -> String {
     if us < 1000.0 { format!("{us:.0} us") } else { format!("{:.1} ms", us / 1000.0) }
 }
