@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by stopping where it is")]
 
+mod simulated;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ use desmigratif_core::stage::Stage;
 use desmigratif_core::subject::SubjectKey;
 use desmigratif_core::worker::Worker;
 use desmigratif_sandbox::connector::server_config;
-use desmigratif_sandbox::{Fault, Sandbox, Settings, World, people};
+use desmigratif_sandbox::{Sandbox, Settings, World, people};
 use jiff::Timestamp;
 use jiff::civil::date;
 use rcgen::{
@@ -23,6 +25,8 @@ use rcgen::{
     KeyUsagePurpose, SanType,
 };
 use uuid::Uuid;
+
+use simulated::simulated;
 
 const KEMNAKER: AgencyKind = AgencyKind::Kemnaker;
 const GATEWAY: &str = "spiffe://desmigratif.test/gateway";
@@ -128,21 +132,7 @@ impl Stand for Kemnaker {
     }
 
     fn trouble(&self, trouble: Option<Trouble>) {
-        let fault = trouble.map(|trouble| match trouble {
-            Trouble::Latency(duration) => Fault::Latency(duration),
-            Trouble::Drip => Fault::Drip,
-            Trouble::Http500 => Fault::Http500,
-            Trouble::Http429(retry_after) => Fault::Http429 { retry_after },
-            Trouble::Html => Fault::Html,
-            Trouble::Garbage => Fault::Garbage,
-            Trouble::Reset => Fault::Reset,
-            Trouble::Refused => Fault::TokenExpired,
-            Trouble::Quota => Fault::Quota,
-            Trouble::Down => Fault::Down,
-            Trouble::Endless => Fault::Endless,
-            Trouble::LostAnswer => Fault::LostAnswer,
-        });
-        self.sandbox.switch().set(KEMNAKER, fault);
+        self.sandbox.switch().set(KEMNAKER, trouble.map(simulated));
     }
 
     fn expire_tokens(&self) -> bool {

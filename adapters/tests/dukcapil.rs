@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by stopping where it is")]
 
+mod simulated;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,9 +20,11 @@ use desmigratif_core::ports::ministry::conformance::{self, Stand, Trouble};
 use desmigratif_core::ports::ministry::{Answer, FaultKind, Ministry, Parcel, Question};
 use desmigratif_core::region::VillageCode;
 use desmigratif_sandbox::fixtures::{IdentityFixture, IdentityOutcome, fixtures};
-use desmigratif_sandbox::{Fault, Sandbox, Settings, World, credentials, people};
+use desmigratif_sandbox::{Sandbox, Settings, World, credentials, people};
 use jiff::civil::date;
 use uuid::Uuid;
+
+use simulated::simulated;
 
 const KEMENDAGRI: AgencyKind = AgencyKind::Kemendagri;
 
@@ -118,21 +122,7 @@ impl Stand for Dukcapil {
     }
 
     fn trouble(&self, trouble: Option<Trouble>) {
-        let fault = trouble.map(|trouble| match trouble {
-            Trouble::Latency(duration) => Fault::Latency(duration),
-            Trouble::Drip => Fault::Drip,
-            Trouble::Http500 => Fault::Http500,
-            Trouble::Http429(retry_after) => Fault::Http429 { retry_after },
-            Trouble::Html => Fault::Html,
-            Trouble::Garbage => Fault::Garbage,
-            Trouble::Reset => Fault::Reset,
-            Trouble::Refused => Fault::TokenExpired,
-            Trouble::Quota => Fault::Quota,
-            Trouble::Down => Fault::Down,
-            Trouble::Endless => Fault::Endless,
-            Trouble::LostAnswer => Fault::LostAnswer,
-        });
-        self.sandbox.switch().set(KEMENDAGRI, fault);
+        self.sandbox.switch().set(KEMENDAGRI, trouble.map(simulated));
     }
 
     fn expire_tokens(&self) -> bool {

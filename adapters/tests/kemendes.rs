@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where something is wrong")]
 
+mod simulated;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,10 +14,12 @@ use desmigratif_core::ports::ministry::conformance::{self, Stand};
 use desmigratif_core::ports::ministry::{Answer, FaultKind, Ministry, Parcel, Question};
 use desmigratif_core::region::VillageCode;
 use desmigratif_core::village_index::{IndexKind, VillageIndex};
-use desmigratif_sandbox::{Fault as Trouble, Sandbox, Settings, World, kemendes as simulated};
+use desmigratif_sandbox::{Fault as Trouble, Sandbox, Settings, World, kemendes as idm};
 use jiff::civil::date;
 use serde_json::json;
 use uuid::Uuid;
+
+use simulated::simulated;
 
 async fn start() -> (Sandbox, World) {
     let world = World::new(Arc::new(regions::load()), date(2026, 11, 24));
@@ -53,16 +57,16 @@ async fn index(adapter: &impl Ministry, code: &str) -> Option<VillageIndex> {
 async fn the_newest_index_comes_as_the_ministry_has_it() {
     let (sandbox, world) = start().await;
     let adapter = adapter(&sandbox);
-    for (code, category) in simulated::FIXED {
+    for (code, category) in idm::FIXED {
         let found = index(&adapter, code).await.unwrap();
-        assert_eq!(Some(&found), simulated::index(&world, village(code), 2025).as_ref());
+        assert_eq!(Some(&found), idm::index(&world, village(code), 2025).as_ref());
         assert_eq!((found.category, found.kind), (category, IndexKind::IndeksDesa));
     }
-    let older = index(&adapter, simulated::WITHOUT_INDEKS_DESA).await.unwrap();
+    let older = index(&adapter, idm::WITHOUT_INDEKS_DESA).await.unwrap();
     assert_eq!((older.year, older.kind), (2024, IndexKind::Idm));
-    assert_eq!(index(&adapter, simulated::UNKNOWN).await, None);
+    assert_eq!(index(&adapter, idm::UNKNOWN).await, None);
     let asked = sandbox.ledger().calls(AgencyKind::Kemendes);
-    assert_eq!(index(&adapter, simulated::KELURAHAN).await, None);
+    assert_eq!(index(&adapter, idm::KELURAHAN).await, None);
     assert_eq!(sandbox.ledger().calls(AgencyKind::Kemendes), asked);
     adapter.probe(soon()).await.unwrap();
 }
@@ -71,7 +75,7 @@ async fn the_newest_index_comes_as_the_ministry_has_it() {
 async fn every_trouble_of_the_service_is_a_fault_of_its_kind() {
     let (sandbox, _) = start().await;
     let adapter = adapter(&sandbox);
-    let question = Question::VillageIndex { village: village(simulated::FIXED[0].0) };
+    let question = Question::VillageIndex { village: village(idm::FIXED[0].0) };
     for (trouble, kind) in [
         (Trouble::Latency(Duration::from_secs(60)), FaultKind::Timeout),
         (Trouble::Drip, FaultKind::Timeout),
@@ -102,8 +106,8 @@ impl Stand for Bench {
     }
 
     fn question(&self) -> (Question, Answer) {
-        let village = village(simulated::FIXED[0].0);
-        let answer = Answer::VillageIndex(simulated::index(&self.1, village, 2025));
+        let village = village(idm::FIXED[0].0);
+        let answer = Answer::VillageIndex(idm::index(&self.1, village, 2025));
         (Question::VillageIndex { village }, answer)
     }
 
@@ -120,21 +124,7 @@ impl Stand for Bench {
     }
 
     fn trouble(&self, trouble: Option<conformance::Trouble>) {
-        let trouble = trouble.map(|it| match it {
-            conformance::Trouble::Latency(duration) => Trouble::Latency(duration),
-            conformance::Trouble::Drip => Trouble::Drip,
-            conformance::Trouble::Http500 => Trouble::Http500,
-            conformance::Trouble::Http429(retry_after) => Trouble::Http429 { retry_after },
-            conformance::Trouble::Html => Trouble::Html,
-            conformance::Trouble::Garbage => Trouble::Garbage,
-            conformance::Trouble::Reset => Trouble::Reset,
-            conformance::Trouble::Refused => Trouble::TokenExpired,
-            conformance::Trouble::Quota => Trouble::Quota,
-            conformance::Trouble::Down => Trouble::Down,
-            conformance::Trouble::Endless => Trouble::Endless,
-            conformance::Trouble::LostAnswer => Trouble::LostAnswer,
-        });
-        self.0.switch().set(AgencyKind::Kemendes, trouble);
+        self.0.switch().set(AgencyKind::Kemendes, trouble.map(simulated));
     }
 
     fn expire_tokens(&self) -> bool {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where something is wrong")]
 
+mod simulated;
+
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,6 +31,8 @@ use jiff::civil::{Date, date};
 use serde_json::json;
 use tempfile::NamedTempFile;
 use uuid::Uuid;
+
+use simulated::simulated;
 
 const TODAY: Date = date(2026, 11, 24);
 
@@ -273,23 +277,6 @@ impl Stand for Bench {
     fn personal(&self) -> Vec<String> {
         let worker = self.file(0).worker;
         vec![worker.nik.expose().to_owned(), worker.name.expose().to_owned()]
-    }
-}
-
-fn simulated(trouble: conformance::Trouble) -> Trouble {
-    match trouble {
-        conformance::Trouble::Latency(duration) => Trouble::Latency(duration),
-        conformance::Trouble::Drip => Trouble::Drip,
-        conformance::Trouble::Http500 => Trouble::Http500,
-        conformance::Trouble::Http429(retry_after) => Trouble::Http429 { retry_after },
-        conformance::Trouble::Html => Trouble::Html,
-        conformance::Trouble::Garbage => Trouble::Garbage,
-        conformance::Trouble::Reset => Trouble::Reset,
-        conformance::Trouble::Refused => Trouble::TokenExpired,
-        conformance::Trouble::Quota => Trouble::Quota,
-        conformance::Trouble::Down => Trouble::Down,
-        conformance::Trouble::Endless => Trouble::Endless,
-        conformance::Trouble::LostAnswer => Trouble::LostAnswer,
     }
 }
 

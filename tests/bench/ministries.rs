@@ -11,7 +11,7 @@ use desmigratif_adapters::{connector, kemendagri, kemendes, kemenkes, upstream};
 use desmigratif_core::access::AgencyKind;
 use desmigratif_core::ports::clock::{Clock as _, SystemClock};
 use desmigratif_sandbox::connector::server_config;
-use desmigratif_sandbox::{MINISTRIES, Sandbox, Settings, World, admin, credentials};
+use desmigratif_sandbox::{Sandbox, Settings, World, admin, credentials};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -38,7 +38,7 @@ pub(crate) fn serve(tls: &Path) -> Result<()> {
     let world = World::new(Arc::new(regions::load()), SystemClock.today());
     tokio::runtime::Runtime::new()?.block_on(async {
         let sandbox = Sandbox::start(world, settings).await?;
-        for ministry in MINISTRIES {
+        for ministry in AgencyKind::MINISTRIES {
             println!("{} {}", ministry.as_str(), sandbox.address(ministry));
         }
         println!("admin {}\nready", sandbox.admin());

@@ -1,9 +1,10 @@
 //! What a gateway leaves behind: no personal value in its log, metrics, errors or journal.
 
+use desmigratif_core::access::AgencyKind;
 use desmigratif_proto::common::v1::{BirthDate, DatePrecision, Sex};
 use desmigratif_proto::identity::v1::identity_service_client::IdentityServiceClient;
 use desmigratif_proto::identity::v1::{IdentityElements, VerifyIdentityRequest};
-use desmigratif_sandbox::{Fault, MINISTRIES, people};
+use desmigratif_sandbox::{Fault, people};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use tonic::Code;
@@ -123,7 +124,7 @@ async fn nothing_personal_is_left_behind_when_ministries_answer_with_rubbish() {
         Fault::Down,
     ];
     for fault in faults.map(Some).into_iter().chain([None]) {
-        for ministry in MINISTRIES {
+        for ministry in AgencyKind::MINISTRIES {
             country.sandbox.switch().set(ministry, fault);
         }
         let person = persons.next().unwrap();

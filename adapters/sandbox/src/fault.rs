@@ -10,10 +10,6 @@ use std::time::Duration;
 use desmigratif_core::access::AgencyKind;
 use tokio::time::Instant;
 
-/// The ministries that the sandbox has, in the order of their listing.
-pub const MINISTRIES: [AgencyKind; 4] =
-    [AgencyKind::Kemnaker, AgencyKind::Kemendagri, AgencyKind::Kemenkes, AgencyKind::Kemendes];
-
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {

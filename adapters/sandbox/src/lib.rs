@@ -25,7 +25,7 @@ mod server;
 mod wire;
 mod world;
 
-pub use fault::{Fault, MINISTRIES, Switch};
+pub use fault::{Fault, Switch};
 pub use ledger::Ledger;
 pub use sandbox::{Sandbox, Settings};
 pub use world::World;

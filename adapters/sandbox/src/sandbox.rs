@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin;
 use crate::connector;
-use crate::fault::{MINISTRIES, Switch};
+use crate::fault::Switch;
 use crate::kemendagri;
 use crate::kemendes;
 use crate::kemenkes::{self, Tokens};
@@ -93,7 +93,7 @@ impl Sandbox {
         let tokens = Tokens::default();
         let records = connector::Records::new(&world);
         let mut addresses = BTreeMap::new();
-        for ministry in MINISTRIES {
+        for ministry in AgencyKind::MINISTRIES {
             let (address, routes) = match ministry {
                 AgencyKind::Kemendagri => {
                     let quota = settings.dukcapil_daily_quota;
@@ -151,7 +151,7 @@ impl Sandbox {
     /// Where a ministry listens.
     ///
     /// # Panics
-    /// For a kind of agency that is not among [`MINISTRIES`].
+    /// For a kind of agency that is not among [`AgencyKind::MINISTRIES`].
     #[must_use]
     pub fn address(&self, ministry: AgencyKind) -> SocketAddr {
         self.addresses[ministry.as_str()]

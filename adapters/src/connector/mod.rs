@@ -14,7 +14,6 @@ mod fault;
 mod link;
 #[cfg(test)]
 mod tests;
-mod trace;
 pub mod wire;
 
 use std::path::{Path, PathBuf};
@@ -45,7 +44,7 @@ use url::Url;
 use self::answered::{Answered, Watch};
 use self::link::{Files, Link};
 use crate::config::{self, ConnectError};
-use crate::upstream::{self, Upstream};
+use crate::upstream::{self, Upstream, trace};
 
 /// The village that a probe asks about: Kenanga in Indramayu, one of the programme's pilots. The
 /// answer is four numbers and concerns nobody.
@@ -238,7 +237,7 @@ fn prepare<Q>(message: Q, until: Instant) -> (Request<Q>, Answered) {
     let left = until.saturating_duration_since(tokio::time::Instant::now().into_std());
     request.set_timeout(left.min(LONGEST_CALL));
     request.extensions_mut().insert(answered.clone());
-    trace::inject(request.metadata_mut());
+    request.metadata_mut().as_mut().extend(trace::headers());
     (request, answered)
 }
 

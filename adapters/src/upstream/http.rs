@@ -12,14 +12,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use desmigratif_core::ports::ministry::{Fault, FaultKind, Retry};
-use opentelemetry::global;
-use opentelemetry::propagation::Injector;
-use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Client, Method, RequestBuilder, StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
-use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::{Settings, late};
+use super::{Settings, late, trace};
 use crate::config::ConnectError;
 
 /// Connections that nobody uses are kept for so long.
@@ -104,7 +101,7 @@ impl Http {
     ) -> Result<Reply, Fault> {
         let exchange = async {
             let mut response =
-                request.headers(trace_headers()).send().await.map_err(transport_fault)?;
+                request.headers(trace::headers()).send().await.map_err(transport_fault)?;
             let mut body = BytesMut::new();
             while let Some(chunk) = response.chunk().await.map_err(transport_fault)? {
                 if body.len() + chunk.len() > self.response_bytes {
@@ -206,25 +203,6 @@ fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
         Some(error) => error.get_ref().map(|inner| inner as _),
         None => error.source(),
     }
-}
-
-/// The present span's identity, for the ministry's own traces.
-fn trace_headers() -> HeaderMap {
-    struct Headers(HeaderMap);
-    impl Injector for Headers {
-        fn set(&mut self, key: &str, value: String) {
-            if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value))
-            {
-                self.0.insert(name, value);
-            }
-        }
-    }
-    let mut headers = Headers(HeaderMap::new());
-    let context = tracing::Span::current().context();
-    global::get_text_map_propagator(|propagator| {
-        propagator.inject_context(&context, &mut headers);
-    });
-    headers.0
 }
 
 /// The shape of a text, for a log: letters become `a`, digits `9`, and it is cut.

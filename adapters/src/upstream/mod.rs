@@ -19,6 +19,7 @@ mod measure;
 pub(crate) mod stub;
 #[cfg(test)]
 mod tests;
+pub(crate) mod trace;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

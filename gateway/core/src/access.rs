@@ -44,6 +44,10 @@ impl AgencyKind {
         Self::Operator,
     ];
 
+    /// The four ministries, in the order of [`AgencyKind::ALL`]: each is a kind of one.
+    pub const MINISTRIES: [Self; 4] =
+        [Self::Kemnaker, Self::Kemendagri, Self::Kemenkes, Self::Kemendes];
+
     /// The name under which the kind is stored and written in config files.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

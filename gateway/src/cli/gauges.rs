@@ -17,10 +17,6 @@ use crate::telemetry::Telemetry;
 /// How often the store is asked whether it can serve.
 const STORE_WATCH: Duration = Duration::from_secs(5);
 
-/// The ministries that deliveries can go to.
-const MINISTRIES: [AgencyKind; 4] =
-    [AgencyKind::Kemnaker, AgencyKind::Kemendagri, AgencyKind::Kemenkes, AgencyKind::Kemendes];
-
 /// What the store tells of itself.
 pub(super) struct StoreGauges {
     entries: Gauge<u64>,
@@ -57,7 +53,7 @@ impl StoreGauges {
 impl StoreGauges {
     /// Records what has not reached each ministry, also where that is nothing any more.
     fn outbox(&self, now: Timestamp, backlogs: &[Backlog]) {
-        for to in MINISTRIES {
+        for to in AgencyKind::MINISTRIES {
             let backlog = backlogs.iter().find(|backlog| backlog.to == to);
             let oldest = backlog.and_then(|backlog| backlog.oldest);
             let age = oldest.map_or(0.0, |oldest| now.duration_since(oldest).as_secs_f64());

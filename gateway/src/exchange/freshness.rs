@@ -11,6 +11,7 @@ use desmigratif_core::ports::ministry::{Answer, FaultKind, Question};
 use desmigratif_core::text::Text;
 use jiff::{SignedDuration, Timestamp};
 
+use super::ministries::Told;
 use super::{Call, Exchange};
 
 /// How old answers may be when the caller does not say.
@@ -110,56 +111,53 @@ impl Exchange {
         let max_age = SignedDuration::try_from(freshness.max_age.unwrap_or(bound))
             .unwrap_or(SignedDuration::MAX);
         let young = as_of.is_some_and(|at| self.clock.now().duration_since(at) < max_age);
+        let found = |value, availability, as_of, renewed| Found {
+            value,
+            owner,
+            availability,
+            as_of,
+            renewed,
+        };
         if copy.is_some() && young {
-            let availability = Availability::Available;
-            return Found { value: copy, owner, availability, as_of, renewed: false };
+            return found(copy, Availability::Available, as_of, false);
         }
-        let why = if self.ministries.get(owner).is_none() {
-            Why::NotConnected
-        } else {
-            let told = match call.answers.get(&key) {
-                Some(told) => Ok(told),
-                None => {
-                    let until = call.deadline.for_asking();
-                    self.ministries.ask(owner, key, question, until, &self.clock).await
+        let why = match self.told(call, owner, key, question).await {
+            Ok((answer, at)) => match take(answer) {
+                Some(value) => {
+                    return found(Some(value), Availability::Available, Some(at), true);
                 }
-            };
-            if let Ok(told) = &told {
-                call.answers.keep(key, told.clone());
-            }
-            match told.map(|(answer, at)| take(answer).map(|value| (value, at))) {
-                Ok(Some((value, at))) => {
-                    return Found {
-                        value: Some(value),
-                        owner,
-                        availability: Availability::Available,
-                        as_of: Some(at),
-                        renewed: true,
-                    };
-                }
-                Ok(None) => Why::Fault(FaultKind::Malformed),
-                Err(fault) => {
-                    tracing::warn!(ministry = owner.as_str(), %fault, "no answer");
-                    Why::Fault(fault.kind)
-                }
-            }
+                None => Why::Fault(FaultKind::Malformed),
+            },
+            Err(why) => why,
         };
         match copy.filter(|_| !freshness.refuse_stale) {
-            None => Found {
-                value: None,
-                owner,
-                availability: Availability::Unavailable(why),
-                as_of: None,
-                renewed: false,
-            },
-            copy => Found {
-                value: copy,
-                owner,
-                availability: Availability::Stale(why),
-                as_of,
-                renewed: false,
-            },
+            None => found(None, Availability::Unavailable(why), None, false),
+            copy => found(copy, Availability::Stale(why), as_of, false),
         }
+    }
+
+    /// What a ministry says to a call, asked once however often the call is decided.
+    async fn told(
+        &self,
+        call: &Call,
+        owner: AgencyKind,
+        key: Hash,
+        question: Question,
+    ) -> Result<Told, Why> {
+        if self.ministries.get(owner).is_none() {
+            return Err(Why::NotConnected);
+        }
+        if let Some(told) = call.answers.get(&key) {
+            return Ok(told);
+        }
+        let until = call.deadline.for_asking();
+        let asked = self.ministries.ask(owner, key, question, until, &self.clock).await;
+        let told = asked.map_err(|fault| {
+            tracing::warn!(ministry = owner.as_str(), %fault, "no answer");
+            Why::Fault(fault.kind)
+        })?;
+        call.answers.keep(key, told.clone());
+        Ok(told)
     }
 }
 

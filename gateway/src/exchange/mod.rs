@@ -119,6 +119,37 @@ impl Exchange {
     }
 }
 
+#[cfg(test)]
+impl Exchange {
+    /// An exchange to test with: no facilities, nothing to issue, and a key that is the same each
+    /// time.
+    pub(crate) fn of_tests(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        gazetteer: Gazetteer,
+        ministries: Ministries,
+    ) -> Self {
+        let hour = std::time::Duration::from_secs(3_600);
+        Self {
+            store,
+            clock,
+            subject_key: SubjectKey::from_bytes([7; 32]),
+            gazetteer: Arc::new(gazetteer),
+            facilities: FacilityIndex::of([]),
+            validity: ValidityPolicy::default(),
+            ministries,
+            bounds: Bounds {
+                identity: std::time::Duration::ZERO,
+                workforce: hour,
+                village_index: hour,
+            },
+            wake: Wake::default(),
+            trust_domain: TrustDomain::parse("desmigratif.test").expect("it is one"),
+            authority: None,
+        }
+    }
+}
+
 impl Call {
     /// The request as the store knows it, for a call that changes something.
     fn store_request(&self) -> Option<store::Request> {

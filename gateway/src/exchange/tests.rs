@@ -9,7 +9,6 @@ use async_trait::async_trait;
 use desmigratif_adapters::kemendagri::regions;
 use desmigratif_core::access::{AgencyKind, Purpose};
 use desmigratif_core::agency::{Agency, AgencyId, AgencyStatus};
-use desmigratif_core::clearance::ValidityPolicy;
 use desmigratif_core::identity::{Check, Claim, Outcome};
 use desmigratif_core::name::PersonName;
 use desmigratif_core::nik::Nik;
@@ -18,14 +17,13 @@ use desmigratif_core::ports::ministry::{
     Answer, Breaker, Condition, Fault, FaultKind, Ministry, Parcel, Question, Retry,
 };
 use desmigratif_core::record::{Kind, Record};
-use desmigratif_core::subject::SubjectKey;
 use desmigratif_sandbox::people;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::*;
-use crate::access::{Admission, Policy, Source, TrustDomain};
+use crate::access::{Admission, Policy, Source};
 use crate::store::sqlite::Sqlite;
 use crate::store::vault::KeyRing;
 
@@ -93,23 +91,11 @@ impl Stand {
             Arc::new(Register { asked: AtomicU32::new(0), answers: Semaphore::new(answers) });
         let connected = Connected { protocol: "scripted", ministry: register.clone() };
         let path = folder.path().join("store.sqlite");
-        let exchange = Arc::new(Exchange {
-            store: Arc::new(Sqlite::open(&path, clock.clone(), KeyRing::of_tests()).unwrap()),
-            clock: clock.clone(),
-            subject_key: SubjectKey::from_bytes([7; 32]),
-            gazetteer: Arc::new(regions::load()),
-            facilities: FacilityIndex::of([]),
-            validity: ValidityPolicy::default(),
-            ministries: Ministries::of(BTreeMap::from([(AgencyKind::Kemendagri, connected)])),
-            bounds: Bounds {
-                identity: Duration::ZERO,
-                workforce: Duration::from_secs(3_600),
-                village_index: Duration::from_secs(3_600),
-            },
-            wake: Wake::default(),
-            trust_domain: TrustDomain::parse("desmigratif.test").unwrap(),
-            authority: None,
-        });
+        let store = Sqlite::open(&path, clock.clone(), KeyRing::of_tests()).unwrap();
+        let ministries = Ministries::of(BTreeMap::from([(AgencyKind::Kemendagri, connected)]));
+        let exchange =
+            Exchange::of_tests(Arc::new(store), clock.clone(), regions::load(), ministries);
+        let exchange = Arc::new(exchange);
         Self { _folder: folder, exchange, register, clock }
     }
 

@@ -186,14 +186,10 @@ impl DisclosureRequest for ListDeliveriesRequest {
         _: &Call,
         Wanted { filter, bound_to }: Wanted,
     ) -> Result<Disclosed<ListDeliveriesResponse>, Error> {
-        // One more than the page holds tells whether there is another page.
         let mut found = exchange.deliveries(&Filter { limit: filter.limit + 1, ..filter }).await?;
-        let has_next = found.len() > filter.limit as usize;
-        found.truncate(filter.limit as usize);
-        let last = found.last().filter(|_| has_next).map(|last| last.id.to_string());
-        let next_page_token = last.map_or_else(String::new, |last| {
-            page::token(&bound_to.each_ref().map(String::as_str), &last)
-        });
+        let bound_to = bound_to.each_ref().map(String::as_str);
+        let next_page_token =
+            page::cut(&mut found, filter.limit, &bound_to, |last| last.id.to_string());
         let deliveries = found.iter().map(delivery).collect();
         let value = ListDeliveriesResponse { deliveries, next_page_token, receipt: None };
         Ok(Disclosed::read(value, Vec::new()))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use desmigratif_core::agency::{AgencyId, AgencyStatus, Certificate};
+use desmigratif_core::record::Stored;
 use desmigratif_core::text::Rule;
 use desmigratif_proto::Path;
 use desmigratif_proto::admin::v1::agency_service_server::AgencyService;
@@ -143,15 +144,10 @@ impl DisclosureRequest for ListAgenciesRequest {
         _: &Call,
         Page { after, limit }: Page,
     ) -> Result<Disclosed<ListAgenciesResponse>, Error> {
-        // One more than the page holds tells whether there is another page.
         let mut found = exchange.agencies(after, limit + 1).await?;
-        let has_next = found.len() > limit as usize;
-        found.truncate(limit as usize);
-        let agencies: Vec<_> = found.iter().filter_map(convert::agency).collect();
-        let next_page_token = match agencies.last().filter(|_| has_next) {
-            Some(last) => page::token(NO_FILTERS, &last.agency_id),
-            None => String::new(),
-        };
+        let id = |last: &Stored| last.record.key().id;
+        let next_page_token = page::cut(&mut found, limit, NO_FILTERS, id);
+        let agencies = found.iter().filter_map(convert::agency).collect();
         let value = ListAgenciesResponse { agencies, next_page_token, receipt: None };
         Ok(Disclosed::read(value, Vec::new()))
     }

@@ -50,20 +50,15 @@ impl FacilityService for Facilities {
         let filter = read(&self.0, &request)?;
         let place = filter.region.map(RegionCode::digits).unwrap_or_default();
         let filters = [place.as_str(), request.designated_on.as_str()];
-        let size = page::size(request.page_size, page::DEFAULT_SIZE) as usize;
+        let size = page::size(request.page_size, page::DEFAULT_SIZE);
         let mut found: Vec<_> = self
             .0
             .facilities
             .list(&place, filter.after.as_deref())
             .filter(|it| filter.designated_on.is_none_or(|day| it.designated_on(day)))
-            .take(size + 1)
+            .take(size as usize + 1)
             .collect();
-        let more = found.len() > size;
-        found.truncate(size);
-        let next_page_token = match found.last() {
-            Some(last) if more => page::token(&filters, &last.id),
-            _ => String::new(),
-        };
+        let next_page_token = page::cut(&mut found, size, &filters, |last| last.id.clone());
         let facilities = found.into_iter().map(to_wire).collect();
         Ok(Response::new(ListFacilitiesResponse { facilities, next_page_token }))
     }

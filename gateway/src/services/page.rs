@@ -28,6 +28,21 @@ pub(super) fn token(filters: &[&str], last: &str) -> String {
     format!("{}{}", checksum(filters), hex::encode(last))
 }
 
+/// Cuts a page of `size` out of what was found, of which one more than that was asked for: whether
+/// it is there tells whether another page follows. Returns the other page's token, empty when
+/// there is none; `id` gives the id of a record.
+pub(super) fn cut<T>(
+    found: &mut Vec<T>,
+    size: u32,
+    filters: &[&str],
+    id: impl FnOnce(&T) -> String,
+) -> String {
+    let size = size as usize;
+    let more = found.len() > size;
+    found.truncate(size);
+    found.last().filter(|_| more).map_or_else(String::new, |last| token(filters, &id(last)))
+}
+
 /// The id after which the page of `token` begins; `None` for the first page.
 pub(super) fn after(filters: &[&str], token: &str) -> Result<Option<String>, NotOfThisList> {
     if token.is_empty() {
@@ -64,5 +79,16 @@ mod tests {
         assert_eq!(after(&["3", "21"], &next), Err(NotOfThisList));
         assert_eq!(after(&["32", "1"], "nonsense"), Err(NotOfThisList));
         assert_eq!(after(&["32", "1"], ""), Ok(None));
+    }
+
+    #[test]
+    fn a_page_is_followed_by_another_only_when_more_was_found() {
+        let cut_of = |mut found: Vec<u32>| {
+            let next = cut(&mut found, 2, &[], u32::to_string);
+            (found, after(&[], &next).unwrap())
+        };
+        assert_eq!(cut_of(vec![7, 8, 9]), (vec![7, 8], Some("8".into())));
+        assert_eq!(cut_of(vec![7, 8]), (vec![7, 8], None));
+        assert_eq!(cut_of(vec![]), (vec![], None));
     }
 }

@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use desmigratif_adapters::kemendagri::regions;
 use desmigratif_core::access::{AgencyKind, Purpose};
 use desmigratif_core::agency::{Agency, AgencyId, AgencyStatus};
-use desmigratif_core::clearance::ValidityPolicy;
 use desmigratif_core::journal::Entry;
 use desmigratif_core::ports::clock::SystemClock;
 use desmigratif_core::ports::store::outbox::{
@@ -27,9 +26,9 @@ use tonic::{Code, Request, Status};
 
 use super::village::Villages;
 use super::worker::Workers;
-use crate::access::{Policy, Source, TrustDomain};
+use crate::access::{Policy, Source};
 use crate::deadline::Deadline;
-use crate::exchange::{Bounds, Exchange, FacilityIndex, Ministries, Wake, register};
+use crate::exchange::{Exchange, Ministries, register};
 use crate::store::sqlite::Sqlite;
 use crate::store::vault::KeyRing;
 
@@ -105,23 +104,8 @@ async fn exchange<S: Store>(
     let today = jiff::civil::date(2026, 11, 24);
     let workers = people::workers(&gazetteer, &subject_key, today).take(20).map(Record::Worker);
     register(&store, workers).await.unwrap();
-    Arc::new(Exchange {
-        store: Arc::new(wrap(store)),
-        clock: Arc::new(SystemClock),
-        subject_key,
-        gazetteer: Arc::new(gazetteer),
-        facilities: FacilityIndex::of([]),
-        validity: ValidityPolicy::default(),
-        ministries: Ministries::default(),
-        bounds: Bounds {
-            identity: Duration::ZERO,
-            workforce: Duration::from_secs(3_600),
-            village_index: Duration::from_secs(3_600),
-        },
-        wake: Wake::default(),
-        trust_domain: TrustDomain::parse("desmigratif.test").unwrap(),
-        authority: None,
-    })
+    let (store, clock) = (Arc::new(wrap(store)), Arc::new(SystemClock));
+    Arc::new(Exchange::of_tests(store, clock, gazetteer, Ministries::default()))
 }
 
 /// A request with the admission that the edge would put beside it.

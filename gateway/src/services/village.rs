@@ -68,15 +68,10 @@ impl VillageService for Villages {
         let (region, after) = read(&self.0, &request)?;
         let digits = region.digits();
         self.0.gazetteer.region(region).ok_or(Failure::NoSuchPlace)?;
-        let size = page::size(request.page_size, PAGE) as usize;
-        let mut found: Vec<_> =
-            self.0.gazetteer.villages_in(region, after).take(size + 1).collect();
-        let more = found.len() > size;
-        found.truncate(size);
-        let next_page_token = match found.last() {
-            Some(last) if more => page::token(&[&digits], &last.code.digits()),
-            _ => String::new(),
-        };
+        let size = page::size(request.page_size, PAGE);
+        let villages = self.0.gazetteer.villages_in(region, after);
+        let mut found: Vec<_> = villages.take(size as usize + 1).collect();
+        let next_page_token = page::cut(&mut found, size, &[&digits], |last| last.code.digits());
         let villages = found.iter().map(|village| self.village(village)).collect();
         Ok(Response::new(ListVillagesResponse { villages, next_page_token }))
     }

@@ -29,7 +29,7 @@ use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::fault::{Fault, MINISTRIES, Switch};
+use crate::fault::{Fault, Switch};
 use crate::kemenkes::Tokens;
 use crate::ledger::Ledger;
 use crate::server::DRAIN;
@@ -135,7 +135,7 @@ async fn status(Shared(state): Shared<State>) -> Json<Status> {
         let address = *state.addresses.get(ministry.as_str())?;
         Some((ministry.as_str().to_owned(), Ministry { address, fault, calls, effects }))
     };
-    let ministries = MINISTRIES.into_iter().filter_map(standing).collect();
+    let ministries = AgencyKind::MINISTRIES.into_iter().filter_map(standing).collect();
     Json(Status { ministries, tokens_issued: state.ledger.tokens_issued() })
 }
 
@@ -200,8 +200,8 @@ impl IntoResponse for Refusal {
 }
 
 fn ministry(name: &str) -> Result<AgencyKind, Refusal> {
-    MINISTRIES.into_iter().find(|it| it.as_str() == name).ok_or_else(|| {
-        let names = MINISTRIES.map(AgencyKind::as_str).join(", ");
+    AgencyKind::MINISTRIES.into_iter().find(|it| it.as_str() == name).ok_or_else(|| {
+        let names = AgencyKind::MINISTRIES.map(AgencyKind::as_str).join(", ");
         Refusal(StatusCode::NOT_FOUND, format!("no such ministry: there are {names}"))
     })
 }

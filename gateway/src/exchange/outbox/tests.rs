@@ -5,7 +5,6 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use desmigratif_adapters::kemendagri::regions;
-use desmigratif_core::clearance::ValidityPolicy;
 use desmigratif_core::journal::{Draft, EntryKind};
 use desmigratif_core::ports::clock::SystemClock;
 use desmigratif_core::ports::ministry::{Answer, Condition, Content, Ministry, Parcel, Question};
@@ -19,9 +18,8 @@ use desmigratif_sandbox::people;
 use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
-use super::super::{Bounds, FacilityIndex, Ministries};
+use super::super::Ministries;
 use super::*;
-use crate::access::TrustDomain;
 use crate::store::sqlite::Sqlite;
 use crate::store::vault::KeyRing;
 
@@ -107,25 +105,10 @@ impl Stand {
         let (gazetteer, subject_key) = (regions::load(), SubjectKey::from_bytes([7; 32]));
         let today = jiff::civil::date(2026, 11, 24);
         let workers = people::workers(&gazetteer, &subject_key, today).take(20).collect();
-        let exchange = Arc::new(Exchange {
-            store: Arc::new(
-                Sqlite::open(&path, Arc::new(SystemClock), KeyRing::of_tests()).unwrap(),
-            ),
-            clock: Arc::new(SystemClock),
-            subject_key,
-            gazetteer: Arc::new(gazetteer),
-            facilities: FacilityIndex::of([]),
-            validity: ValidityPolicy::default(),
-            ministries: Ministries::of(BTreeMap::from([(AgencyKind::Kemnaker, connected)])),
-            bounds: Bounds {
-                identity: Duration::ZERO,
-                workforce: Duration::ZERO,
-                village_index: Duration::ZERO,
-            },
-            wake: Wake::default(),
-            trust_domain: TrustDomain::parse("desmigratif.test").unwrap(),
-            authority: None,
-        });
+        let clock = Arc::new(SystemClock);
+        let store = Sqlite::open(&path, clock.clone(), KeyRing::of_tests()).unwrap();
+        let ministries = Ministries::of(BTreeMap::from([(AgencyKind::Kemnaker, connected)]));
+        let exchange = Arc::new(Exchange::of_tests(Arc::new(store), clock, gazetteer, ministries));
         let stop = CancellationToken::new();
         let running = JoinSet::new();
         Self { _folder: folder, exchange, ministry, arrivals, workers, stop, running }

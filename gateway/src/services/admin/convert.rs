@@ -20,22 +20,16 @@ pub(super) fn read_ministry(
     reading: &mut Reading,
     kind: common::AgencyKind,
 ) -> Option<Option<AgencyKind>> {
-    match kind {
-        common::AgencyKind::Unspecified => Some(None),
-        common::AgencyKind::Kemnaker => Some(Some(AgencyKind::Kemnaker)),
-        common::AgencyKind::Kemendagri => Some(Some(AgencyKind::Kemendagri)),
-        common::AgencyKind::Kemenkes => Some(Some(AgencyKind::Kemenkes)),
-        common::AgencyKind::Kemendes => Some(Some(AgencyKind::Kemendes)),
-        _ => {
-            let rule = Rule::new(
-                "MINISTRY_NOT_ONE",
-                "must be one of the four ministries",
-                "harus salah satu dari empat kementerian",
-            );
-            reading.broken(Path::ROOT.field("ministry"), rule);
-            None
-        }
+    if kind == common::AgencyKind::Unspecified {
+        return Some(None);
     }
+    let known = AgencyKind::MINISTRIES.into_iter().find(|it| wire::agency_kind(*it) == kind);
+    let rule = Rule::new(
+        "MINISTRY_NOT_ONE",
+        "must be one of the four ministries",
+        "harus salah satu dari empat kementerian",
+    );
+    reading.take(Path::ROOT.field("ministry"), known.ok_or(rule)).map(Some)
 }
 
 /// A state from the wire; `None` when none is stated.
