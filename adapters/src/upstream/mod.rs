@@ -1,7 +1,7 @@
 //! The kit that every adapter calls its ministry through.
 //!
-//! [`Upstream`] guards calls of any protocol: it limits their rate and their number at one time,
-//! stops calling a ministry that fails, repeats what may be repeated, and keeps count.
+//! [`Upstream`] guards calls of any protocol: it limits their rate, their number at one time and in
+//! a day, stops calling a ministry that fails, repeats what may be repeated, and keeps count.
 //! [`http`] is the client for ministries that speak HTTP. Neither knows a ministry's protocol.
 //!
 //! Invariants:
@@ -13,6 +13,7 @@
 //!   a used up quota or bad credentials are answers.
 
 mod breaker;
+mod day;
 pub(crate) mod http;
 mod measure;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use tower::retry::budget::{Budget, TpsBudget};
 use tracing::Instrument;
 
 use breaker::{Breaker, Closed};
+use day::Day;
 use measure::Measure;
 
 use crate::config::ConnectError;
@@ -63,6 +65,9 @@ pub struct Settings {
     pub concurrency: u32,
     /// How many attempts may begin in a second; at least 1. Others wait.
     pub requests_per_second: u32,
+    /// How many attempts may be made from midnight to midnight in Jakarta (WIB); others are refused
+    /// until then. 0 when no number is agreed with the ministry.
+    pub calls_per_day: u32,
     /// How many further attempts one call may make.
     pub retries: u32,
     /// How many further attempts all calls together may make, per 100 calls; at most 1000. In
@@ -88,6 +93,7 @@ impl Default for Settings {
             timeout_ms: 10_000,
             concurrency: 32,
             requests_per_second: 50,
+            calls_per_day: 0,
             retries: 2,
             retry_percent: 20,
             breaker_failure_percent: 50,
@@ -129,6 +135,7 @@ pub(crate) struct Upstream {
         RuntimeClock,
         middleware::NoOpMiddleware<Instant>,
     >,
+    day: Day,
     pauses: ExponentialBuilder,
     /// `None` when nothing is to be repeated.
     budget: Option<TpsBudget>,
@@ -165,6 +172,7 @@ impl Upstream {
                 Quota::per_second(at_least_one(settings.requests_per_second)),
                 RuntimeClock,
             ),
+            day: Day::new(settings.calls_per_day, Arc::clone(&clock)),
             pauses: ExponentialBuilder::new()
                 .with_min_delay(FIRST_PAUSE)
                 .with_max_delay(LONGEST_PAUSE)
@@ -217,6 +225,7 @@ impl Upstream {
             failures: measured.failures,
             p50: measured.p50,
             p95: measured.p95,
+            calls_left_today: self.day.left(),
             token_expires: None,
             certificate_expires: None,
         }
@@ -246,13 +255,16 @@ impl Upstream {
             return Err(Stop::Held(late("the deadline had passed before the call")));
         }
         // A look before the wait: what will be refused should be refused at once.
-        self.breaker.refusal().map_or(Ok(()), |fault| Err(Stop::Held(fault)))?;
+        if let Some(fault) = self.breaker.refusal().or_else(|| self.day.refusal()) {
+            return Err(Stop::Held(fault));
+        }
         self.turn(deadline).await.map_err(Stop::Held)?;
         let place = time::timeout_at(deadline.into(), self.places.acquire());
         let Ok(place) = place.await else {
             return Err(Stop::Held(late("every place was taken until the deadline")));
         };
         let _place = place.expect("the semaphore is never closed");
+        self.day.take().map_err(Stop::Held)?;
         let guarded = self.breaker.guard(async {
             let until = deadline.min(now() + self.timeout);
             let span = tracing::info_span!(

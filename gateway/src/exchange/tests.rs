@@ -65,6 +65,7 @@ impl Ministry for Register {
             failures: 0,
             p50: None,
             p95: None,
+            calls_left_today: None,
             token_expires: None,
             certificate_expires: None,
         }

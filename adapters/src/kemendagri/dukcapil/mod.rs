@@ -15,7 +15,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use desmigratif_core::access::AgencyKind;
@@ -136,17 +136,9 @@ impl Dukcapil {
                 if !reply.status.is_success() {
                     return Err(reply.fault());
                 }
-                reply.json::<Envelope>()?.read(asked, self.until_tomorrow())
+                reply.json::<Envelope>()?.read(asked, self.clock.until_tomorrow())
             })
             .await
-    }
-
-    /// How long it is until the next day begins in Jakarta, and with it the next quota.
-    fn until_tomorrow(&self) -> Duration {
-        const DAY: i64 = 24 * 60 * 60;
-        const JAKARTA: i64 = 7 * 60 * 60;
-        let second = (self.clock.now().as_second() + JAKARTA).rem_euclid(DAY);
-        Duration::from_secs((DAY - second).unsigned_abs())
     }
 }
 

@@ -133,6 +133,40 @@ async fn the_rate_is_kept_and_who_cannot_wait_is_told_when() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_more_calls_are_made_in_a_day_than_agreed_repetitions_included() {
+    // Noon in Jakarta.
+    let clock = clock();
+    let settings = Settings { calls_per_day: 3, retries: 1, ..lenient() };
+    let upstream = Upstream::new(AgencyKind::Kemendagri, &settings, Arc::clone(&clock) as _);
+    assert_eq!(upstream.condition().calls_left_today, Some(3));
+    let down = |_| Err(fault(FaultKind::Unavailable, DOWN));
+    assert_eq!(count(&upstream, within(60 * SECOND), down).await.1, 2);
+    assert_eq!(upstream.condition().calls_left_today, Some(1));
+    count(&upstream, within(60 * SECOND), |_| Ok(())).await.0.unwrap();
+
+    let (refused, attempts) = count(&upstream, within(60 * SECOND), |_| Ok(())).await;
+    let refused = refused.unwrap_err();
+    let midnight = Retry::After(12 * 60 * 60 * SECOND);
+    assert_eq!((refused.kind, refused.retry, attempts), (FaultKind::Quota, midnight, 0));
+    assert_eq!(upstream.condition().calls_left_today, Some(0));
+    assert_eq!(upstream.condition().breaker, Breaker::Closed, "the ministry did not fail");
+
+    clock.set("2026-11-24T17:00:00Z".parse().unwrap());
+    assert_eq!(upstream.condition().calls_left_today, Some(3));
+    count(&upstream, within(60 * SECOND), |_| Ok(())).await.0.unwrap();
+    assert_eq!(upstream.condition().calls_left_today, Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_number_of_calls_a_day_is_kept_unless_one_is_agreed() {
+    let upstream = upstream(&lenient());
+    for _ in 0..100 {
+        count(&upstream, within(60 * SECOND), |_| Ok(())).await.0.unwrap();
+    }
+    assert_eq!(upstream.condition().calls_left_today, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_more_calls_are_on_their_way_than_there_are_places() {
     let upstream = Arc::new(upstream(&Settings { concurrency: 2, ..lenient() }));
     let (release, now_inside) = (Arc::new(Notify::new()), Arc::new(AtomicU32::new(0)));

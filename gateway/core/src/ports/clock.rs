@@ -1,5 +1,7 @@
 //! The clock port: what time it is, so that tests can say.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::{Offset, TimeZone};
@@ -12,6 +14,15 @@ pub trait Clock: Send + Sync + 'static {
     /// Today in the capital's time (WIB, UTC+7), by which dates of validity are counted.
     fn today(&self) -> Date {
         TimeZone::fixed(Offset::constant(7)).to_datetime(self.now()).date()
+    }
+
+    /// How long it is until the next day begins in the capital, and with it the next quota of
+    /// Dukcapil: more than nothing, to the second.
+    fn until_tomorrow(&self) -> Duration {
+        const DAY: i64 = 24 * 60 * 60;
+        const WIB: i64 = 7 * 60 * 60;
+        let second = (self.now().as_second() + WIB).rem_euclid(DAY);
+        Duration::from_secs((DAY - second).unsigned_abs())
     }
 }
 
@@ -59,7 +70,9 @@ mod tests {
     fn the_day_turns_at_midnight_in_jakarta() {
         let clock = SetClock::at("2026-11-24T16:59:59Z".parse().unwrap());
         assert_eq!(clock.today(), jiff::civil::date(2026, 11, 24));
+        assert_eq!(clock.until_tomorrow(), Duration::from_secs(1));
         clock.set("2026-11-24T17:00:00Z".parse().unwrap());
         assert_eq!(clock.today(), jiff::civil::date(2026, 11, 25));
+        assert_eq!(clock.until_tomorrow(), Duration::from_secs(24 * 60 * 60));
     }
 }

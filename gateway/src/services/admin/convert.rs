@@ -91,6 +91,7 @@ pub(super) fn adapter(view: &AdapterView) -> wire_v1::Adapter {
         }
         adapter.p50 = condition.p50.map(duration);
         adapter.p95 = condition.p95.map(duration);
+        adapter.calls_left_today = condition.calls_left_today;
         adapter.token_expires_at = condition.token_expires.map(wire::timestamp);
         adapter.certificate_expires_at = condition.certificate_expires.map(wire::timestamp);
     }

@@ -250,6 +250,8 @@ pub struct Condition {
     pub p50: Option<Duration>,
     /// The time that 95 of 100 calls take at the most.
     pub p95: Option<Duration>,
+    /// How many calls are left today (WIB) of those agreed with the ministry, where a number is.
+    pub calls_left_today: Option<u32>,
     /// When the access token at hand expires, for a protocol that has one.
     pub token_expires: Option<Timestamp>,
     /// When the exchange's own certificate towards the ministry expires, where it has one.
