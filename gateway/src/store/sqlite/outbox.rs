@@ -4,6 +4,9 @@
 //! Invariants: of what waits in a line (a ministry and a person), exactly the first has
 //! `head = 1`; under a lease `due_us` is the lease's end, so that a lease which nobody settles
 //! runs out by itself.
+//!
+//! Statements about one line name its index: left to itself SQLite takes the one of the list, by
+//! ministry and state, and reads a million deliveries to find one person's.
 
 use desmigratif_core::access::AgencyKind;
 use desmigratif_core::ports::store::Error;
@@ -39,7 +42,8 @@ pub(super) fn push(
         "INSERT INTO delivery (to_ministry, subject, kind, record_id, version, entry, queued_us,
                                head)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NOT EXISTS (
-             SELECT 1 FROM delivery WHERE to_ministry = ?1 AND subject = ?2 AND state = 'waiting'))",
+             SELECT 1 FROM delivery INDEXED BY delivery_line
+             WHERE to_ministry = ?1 AND subject = ?2 AND state = 'waiting'))",
     )?
     .execute(params![
         delivery.to.as_str(),
@@ -95,7 +99,7 @@ pub(super) fn lease(
 ) -> std::result::Result<Vec<RawLeased>, Failure> {
     let due: Vec<i64> = tx
         .prepare_cached(
-            "SELECT seq FROM delivery
+            "SELECT seq FROM delivery INDEXED BY delivery_due
              WHERE to_ministry = ?1 AND state = 'waiting' AND head = 1 AND due_us <= ?2
              ORDER BY due_us, seq LIMIT ?3",
         )?
@@ -197,12 +201,12 @@ pub(super) fn settle(
 fn discard_older(tx: &Connection, seq: i64, now: Timestamp) -> Result<()> {
     let older: Vec<i64> = tx
         .prepare_cached(
-            "SELECT o.seq FROM delivery d, delivery o
+            "SELECT o.seq FROM delivery d, delivery o INDEXED BY delivery_dead
              WHERE d.seq = ?1 AND o.to_ministry = d.to_ministry AND o.subject = d.subject
                AND o.state = 'dead'
                AND o.kind = d.kind AND o.record_id = d.record_id AND o.version < d.version
              UNION ALL
-             SELECT o.seq FROM delivery d, delivery o
+             SELECT o.seq FROM delivery d, delivery o INDEXED BY delivery_line
              WHERE d.seq = ?1 AND o.to_ministry = d.to_ministry AND o.subject = d.subject
                AND o.state = 'waiting'
                AND o.kind = d.kind AND o.record_id = d.record_id AND o.version < d.version",
@@ -233,15 +237,14 @@ pub(super) fn discard_erased(
         .query_map([key], |row| row.get(0))?
         .collect::<Result<_>>()?;
     for to in AgencyKind::ALL {
-        for state in [DeliveryState::Waiting, DeliveryState::Dead] {
-            // The state stands in the statement, so that the index of that state serves.
-            let sql = format!(
-                "SELECT seq FROM delivery WHERE to_ministry = ?1 AND subject = ?2
-                    AND state = '{}' AND sealed = ?3",
-                state.as_str()
-            );
+        for sql in [
+            "SELECT seq FROM delivery INDEXED BY delivery_line
+             WHERE to_ministry = ?1 AND subject = ?2 AND state = 'waiting' AND sealed = ?3",
+            "SELECT seq FROM delivery INDEXED BY delivery_dead
+             WHERE to_ministry = ?1 AND subject = ?2 AND state = 'dead' AND sealed = ?3",
+        ] {
             let own: Vec<i64> = tx
-                .prepare_cached(&sql)?
+                .prepare_cached(sql)?
                 .query_map(params![to.as_str(), subject.as_bytes(), key], |row| row.get(0))?
                 .collect::<Result<_>>()?;
             found.extend(own);
@@ -275,7 +278,7 @@ fn close(
 fn bring_head_forward(tx: &Connection, seq: i64) -> Result<()> {
     tx.prepare_cached(
         "UPDATE delivery SET head = 1 WHERE head = 0 AND seq = (
-             SELECT min(o.seq) FROM delivery d, delivery o
+             SELECT min(o.seq) FROM delivery d, delivery o INDEXED BY delivery_line
              WHERE d.seq = ?1 AND o.to_ministry = d.to_ministry AND o.subject = d.subject
                AND o.state = 'waiting')",
     )?
@@ -306,8 +309,8 @@ pub(super) fn carry_out(tx: &Connection, now: Timestamp, order: &Order) -> Resul
         Order::Replay { id } => {
             // Whoever is head now gives way: what is replayed may be older.
             tx.prepare_cached(
-                "UPDATE delivery SET head = 0 WHERE state = 'waiting' AND head = 1
-                   AND (to_ministry, subject) =
+                "UPDATE delivery INDEXED BY delivery_line SET head = 0
+                 WHERE state = 'waiting' AND head = 1 AND (to_ministry, subject) =
                        (SELECT to_ministry, subject FROM delivery WHERE seq = ?1)",
             )?
             .execute([signed(*id)])?;
