@@ -3,6 +3,8 @@
 //! Unknown keys are refused, since a misspelled limit is no limit. Secrets are never in the file:
 //! it names the files that hold them. Relative paths are relative to the configuration file.
 
+mod limits;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,8 @@ use desmigratif_core::clearance::ValidityPolicy;
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use serde::{Deserialize, Serialize};
+
+pub use limits::Limits;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -155,40 +159,6 @@ pub struct Policy {
     pub folder: Option<PathBuf>,
 }
 
-/// The limits on callers.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Calls per second of one agency in the long run.
-    pub requests_per_second: u32,
-    /// Calls of one agency that may come at once after a pause.
-    pub burst: u32,
-    /// Calls of one agency under way at once.
-    pub concurrent_calls: u32,
-    /// Calls of all agencies under way at once; more are shed.
-    pub concurrent_calls_in_all: u32,
-    /// Open connections.
-    pub connections: u32,
-    /// The largest request message, bytes.
-    pub message_bytes: u32,
-    /// The longest time that a call may take, seconds; shorter deadlines of callers hold.
-    pub deadline_seconds: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            requests_per_second: 2_000,
-            burst: 4_000,
-            concurrent_calls: 200,
-            concurrent_calls_in_all: 2_000,
-            connections: 20_000,
-            message_bytes: 4 << 20,
-            deadline_seconds: 30,
-        }
-    }
-}
-
 /// How old answers of ministries may be when the caller does not say, seconds.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -322,32 +292,13 @@ impl Config {
     fn check(&self) -> Result<(), Error> {
         let rule =
             |holds: bool, key, rule| if holds { Ok(()) } else { Err(Error::Rule { key, rule }) };
-        let limits = &self.limits;
         rule(!self.tls.trust_domain.is_empty(), "tls.trust_domain", "must not be empty")?;
         rule(
             self.keys.encryption.iter().all(|key| key.file.is_some() != key.environment.is_some()),
             "keys.encryption",
             "must name a file or a variable of the environment for each key, and not both",
         )?;
-        rule(limits.requests_per_second > 0, "limits.requests_per_second", "must be positive")?;
-        rule(limits.burst > 0, "limits.burst", "must be positive")?;
-        rule(limits.concurrent_calls > 0, "limits.concurrent_calls", "must be positive")?;
-        rule(limits.connections > 0, "limits.connections", "must be positive")?;
-        rule(
-            limits.concurrent_calls_in_all > 0,
-            "limits.concurrent_calls_in_all",
-            "must be positive",
-        )?;
-        rule(
-            (1_024..=64 << 20).contains(&limits.message_bytes),
-            "limits.message_bytes",
-            "must be between 1024 and 67108864",
-        )?;
-        rule(
-            (1..=300).contains(&limits.deadline_seconds),
-            "limits.deadline_seconds",
-            "must be between 1 and 300",
-        )?;
+        self.limits.check()?;
         let days = self.tls.issuer.as_ref().map_or(1, |issuer| issuer.days);
         rule((1..=825).contains(&days), "tls.issuer.days", "must be between 1 and 825")?;
         let outbox = &self.outbox;

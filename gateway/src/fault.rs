@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 pub use desmigratif_proto::common::v1::ErrorReason;
+use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::{
     BadRequest, ErrorDetail, ErrorInfo, FieldViolation, LocalizedMessage, PreconditionFailure,
@@ -26,6 +27,9 @@ use crate::telemetry;
 
 /// The domain of every [`ErrorReason`], as `google.rpc.ErrorInfo.domain` carries it.
 pub const DOMAIN: &str = "gateway.desmigratif";
+
+/// The metadata that tells a gRPC client's own retries how long to wait, in milliseconds.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// A text that is fixed or built from fixed parts.
 type Text = Cow<'static, str>;
@@ -135,7 +139,13 @@ impl Fault {
         if let Some(delay) = self.retry_after {
             details.push(RetryInfo::new(Some(delay)).into());
         }
-        Status::with_error_details_vec(self.code, self.english, details)
+        let mut metadata = MetadataMap::new();
+        if let Some(delay) = self.retry_after {
+            // A client that retries by itself heeds this, and no detail (gRFC A6).
+            let milliseconds = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+            metadata.insert(PUSHBACK, milliseconds.into());
+        }
+        Status::with_error_details_vec_and_metadata(self.code, self.english, details, metadata)
     }
 }
 
@@ -173,6 +183,7 @@ pub(crate) mod tests {
             status.get_details_retry_info().unwrap().retry_delay,
             Some(Duration::from_secs(1))
         );
+        assert_eq!(status.metadata().get(PUSHBACK).unwrap(), "1000");
         let texts: Vec<_> = status
             .get_error_details_vec()
             .into_iter()

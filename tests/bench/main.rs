@@ -7,9 +7,10 @@
 //! Clients, servers and the disk share one machine: ratios are worth something, absolute numbers
 //! little.
 //!
-//! Words after `--` choose parts of it: `edge` (reads, writes, searches, start), `pass-through`
-//! (an identity check beside the same call without the gateway), `one-down` (one ministry fails,
-//! the others' callers go on) and `outbox`, which takes `deliveries=NUMBER`. All by default.
+//! Words after `--` choose parts of it: `edge` (decisions, reads, writes, searches, start),
+//! `pass-through` (an identity check beside the same call without the gateway), `one-down` (one
+//! ministry fails, the others' callers go on) and `outbox`, which takes `deliveries=NUMBER`. All
+//! by default.
 //!
 //! Ends with 0 whether targets are met or not, and with 1 when anything fails.
 
@@ -18,6 +19,7 @@
 mod bare;
 mod clients;
 mod closed_loop;
+mod decision;
 mod ministries;
 mod one_down;
 mod outbox;
@@ -110,6 +112,7 @@ fn bench(given: &[&str]) -> Result<()> {
 
 /// Reads, writes, searches, memory and start of a gateway without ministries.
 fn edge(runtime: &tokio::runtime::Runtime, data: &Path, table: &mut Table) -> Result<()> {
+    decision::measure(table)?;
     let gateway = Gateway::start(data, Ministries::new())?;
     let villages = runtime.block_on(clients::every_village(&gateway))?;
     let bare = bare_server(&gateway, data, &villages)?;

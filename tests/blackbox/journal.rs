@@ -9,7 +9,7 @@ use crate::gateway::{Gateway, new_id, stating};
 use crate::raw::{Identity, handshake, let_in};
 
 /// The agencies and methods of the refusals in the journal.
-fn refusals(gateway: &Gateway) -> Vec<(String, String)> {
+pub(crate) fn refusals(gateway: &Gateway) -> Vec<(String, String)> {
     let path = gateway.data().join("store.sqlite");
     let store = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     let sql = "SELECT agency, method FROM entry WHERE kind = 'refusal' ORDER BY idx";

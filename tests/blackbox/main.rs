@@ -20,6 +20,7 @@ mod gateway;
 mod idempotency;
 mod input;
 mod journal;
+mod limits;
 mod order;
 mod privacy;
 mod probes;

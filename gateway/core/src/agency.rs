@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -148,6 +149,34 @@ impl Agency {
 
 const fn active() -> AgencyStatus {
     AgencyStatus::Active
+}
+
+/// What an agency may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Calls per second in the long run.
+    pub calls_per_second: NonZeroU32,
+    /// Calls at once after a pause.
+    pub burst: NonZeroU32,
+    /// Calls under way at once.
+    pub concurrent_calls: u32,
+    /// Distinct people whom its calls name or disclose, within any hour.
+    pub subjects_per_hour: u32,
+    /// Bytes of requests and answers in a minute, in the long run and at once after a pause.
+    pub bytes_per_minute: NonZeroU32,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        let number = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        Self {
+            calls_per_second: number(2_000),
+            burst: number(4_000),
+            concurrent_calls: 200,
+            subjects_per_hour: 2_000,
+            bytes_per_minute: number(256 << 20),
+        }
+    }
 }
 
 #[cfg(test)]

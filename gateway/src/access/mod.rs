@@ -7,6 +7,7 @@
 mod directory;
 mod identity;
 pub mod issuer;
+pub mod limits;
 mod permit;
 mod policy;
 

@@ -1,7 +1,6 @@
 //! `serve`: the gateway from a configuration to its end, and the one place that wires it.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +9,6 @@ use anyhow::anyhow;
 use desmigratif_adapters::kemendagri::regions;
 use desmigratif_core::ports::clock::{Clock, SystemClock};
 use desmigratif_core::ports::store::Store;
-use desmigratif_proto::access::v1 as access_v1;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +23,7 @@ use super::policy::{self, PolicyWatch};
 use super::registry::{not_yet_there, registered};
 use super::{Failure, ministries, say};
 use crate::access::issuer::Authority;
+use crate::access::limits::Limits;
 use crate::access::{Directory, TrustDomain};
 use crate::config::{self, Config};
 use crate::edge::layers::{self, Layers, Methods};
@@ -150,6 +149,7 @@ impl Gateway {
             gazetteer: Arc::new(gazetteer),
             facilities,
             validity: config.clearance.clone(),
+            limits: Limits::new(config.limits.usual(), config.limits.own(), clock.clone()),
             ministries: connected,
             bounds: config.freshness.bounds(),
             wake: Wake::default(),
@@ -164,18 +164,8 @@ impl Gateway {
             .build_v1()
             .map_err(|error| Failure::of("cannot serve reflection", error))?;
         let limits = &config.limits;
-        let own_limits = access_v1::Limits {
-            requests_per_second: limits.requests_per_second,
-            burst: limits.burst,
-            concurrent_calls: limits.concurrent_calls,
-        };
-        let mut routes = services::routes(
-            &exchange,
-            &directory,
-            &policy,
-            own_limits,
-            limits.message_bytes as usize,
-        );
+        let mut routes =
+            services::routes(&exchange, &directory, &policy, limits.message_bytes as usize);
         routes.add_service(health_service).add_service(reflection);
         let methods = Methods::of_descriptors([
             desmigratif_proto::FILE_DESCRIPTOR_SET,
@@ -189,6 +179,7 @@ impl Gateway {
             methods,
             directory.clone(),
             Gate { policy: policy.clone(), exchange: exchange.clone(), refusals: refusals.clone() },
+            exchange.limits.clone(),
             clock,
             metrics,
             routes.routes().prepare(),
@@ -348,15 +339,11 @@ pub(super) fn tls_files(tls: &config::Tls) -> tls::Files {
 }
 
 fn layer_settings(limits: &config::Limits) -> layers::Settings {
-    let positive = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
     let maximum_deadline = Duration::from_secs(limits.deadline_seconds.into());
     layers::Settings {
         concurrent_calls: limits.concurrent_calls_in_all as usize,
         default_deadline: layers::Settings::default().default_deadline.min(maximum_deadline),
         maximum_deadline,
-        agency_calls_per_second: positive(limits.requests_per_second),
-        agency_burst: positive(limits.burst),
-        agency_concurrent_calls: limits.concurrent_calls as usize,
         largest_message: limits.message_bytes as usize,
     }
 }

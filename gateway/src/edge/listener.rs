@@ -31,7 +31,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tonic::body::Body;
 use tower::Service;
 
@@ -156,6 +156,8 @@ impl Listener {
             self.settings.connections,
             open_files_limit(),
         )));
+        let load = layers.clone();
+        let _felt = AbortOnDropHandle::new(tokio::spawn(async move { load.feel_load().await }));
         let tasks = TaskTracker::new();
         let cut = CancellationToken::new();
         let drain_timeout = self.settings.drain_timeout;

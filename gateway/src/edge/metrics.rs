@@ -5,9 +5,10 @@
 //! labels are methods, codes and reasons, all from closed sets.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 
 /// Upper bounds of the duration histogram, in seconds: finer than the convention's advice below
 /// 5 ms, since a village read takes well under one.
@@ -25,6 +26,8 @@ pub struct Metrics {
     handshake_failures: Counter<u64>,
     accept_errors: Counter<u64>,
     tls_reloads: Counter<u64>,
+    lateness: Histogram<f64>,
+    calls_limit: Gauge<u64>,
 }
 
 impl Metrics {
@@ -62,6 +65,16 @@ impl Metrics {
                 .u64_counter("desmigratif.edge.tls.reloads")
                 .with_description("Reloads of certificates and revocation lists, by outcome.")
                 .build(),
+            lateness: meter
+                .f64_histogram("desmigratif.edge.lateness")
+                .with_unit("s")
+                .with_description("How late a task that was due was woken: the gateway's load.")
+                .with_boundaries(SECONDS[..12].to_vec())
+                .build(),
+            calls_limit: meter
+                .u64_gauge("desmigratif.edge.calls.limit")
+                .with_description("Calls that may be under way now; fewer under overload.")
+                .build(),
         })
     }
 
@@ -79,6 +92,11 @@ impl Metrics {
 
     pub(crate) fn refused(&self, reason: &'static str) {
         self.refused.add(1, &[KeyValue::new("reason", reason)]);
+    }
+
+    pub(crate) fn load(&self, late: Duration, limit: usize) {
+        self.lateness.record(late.as_secs_f64(), &[]);
+        self.calls_limit.record(limit as u64, &[]);
     }
 
     pub(crate) fn connection(self: &Arc<Self>) -> OpenConnection {

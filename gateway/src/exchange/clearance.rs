@@ -76,7 +76,7 @@ impl Exchange {
             .ok_or(Error::FacilityNotDesignated)?;
         let stored = match &new.whose {
             WhoseClearance::Nik(nik) => {
-                let alias = self.subject_key.pseudonym(nik).to_string();
+                let alias = self.named(call, nik).await?.to_string();
                 self.store.get_by_alias(Kind::Worker, &alias).await?
             }
             WhoseClearance::Worker(id) => {

@@ -42,8 +42,9 @@ impl Exchange {
     /// Records a disclosure and returns once the entry is durable.
     ///
     /// # Errors
-    /// [`Error::JournalUnavailable`]: nothing personal may leave then.
+    /// [`Error::Limited`] and [`Error::JournalUnavailable`]: nothing personal may leave then.
     pub async fn disclose(&self, call: &Call, disclosure: Disclosure) -> Result<Receipt, Error> {
+        self.count(call, &disclosure.subjects).await?;
         let mut entry = Self::draft(EntryKind::Disclosure, call);
         entry.subjects = disclosure.subjects;
         entry.classes = disclosure.classes;

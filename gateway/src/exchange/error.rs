@@ -4,6 +4,8 @@ use desmigratif_core::ports::store;
 use desmigratif_core::record::Kind;
 use desmigratif_core::stage;
 
+use crate::access::limits::Exceeded;
+
 /// Why a use case refused or failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
@@ -43,6 +45,9 @@ pub enum Error {
     /// The gateway has no issuing authority.
     #[error("the gateway has no issuing authority")]
     IssuerAbsent,
+    /// The agency has reached a limit.
+    #[error("the agency has reached its limit {}", .0.limit.name())]
+    Limited(Exceeded),
     /// The store cannot serve now.
     #[error("the journal is unavailable: {0}")]
     JournalUnavailable(String),

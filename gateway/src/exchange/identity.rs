@@ -28,7 +28,7 @@ impl Exchange {
     /// with the worker.
     ///
     /// # Errors
-    /// [`Error::JournalUnavailable`].
+    /// [`Error::Limited`]; [`Error::JournalUnavailable`].
     pub async fn verify_identity(
         &self,
         call: &Call,
@@ -36,7 +36,7 @@ impl Exchange {
         claim: &Claim,
         freshness: Freshness,
     ) -> Result<(Change, Verified), Error> {
-        let subject = self.subject_key.pseudonym(nik);
+        let subject = self.named(call, nik).await?;
         let key = self.subject_key.claim(nik, claim);
         let id = hex::encode(key);
         let copy = self.store.get(&Key { kind: Kind::IdentityCheck, id: id.clone() }).await?;

@@ -27,13 +27,15 @@ use std::sync::Arc;
 use desmigratif_core::access::Classes;
 use desmigratif_core::clearance::ValidityPolicy;
 use desmigratif_core::journal::{Draft, EntryKind, Hash};
+use desmigratif_core::nik::Nik;
 use desmigratif_core::ports::clock::Clock;
 use desmigratif_core::ports::store::{self, Store};
 use desmigratif_core::region::Gazetteer;
-use desmigratif_core::subject::SubjectKey;
+use desmigratif_core::subject::{Subject, SubjectKey};
 use uuid::Uuid;
 
 use crate::access::issuer::Authority;
+use crate::access::limits::Limits;
 use crate::access::{Permit, TrustDomain};
 use crate::deadline::Deadline;
 
@@ -66,6 +68,8 @@ pub struct Exchange {
     pub facilities: FacilityIndex,
     /// How long a clearance is valid for each destination.
     pub validity: ValidityPolicy,
+    /// What each agency may use.
+    pub limits: Arc<Limits>,
     /// The ministries that are connected.
     pub ministries: Ministries,
     /// How old answers may be when the caller does not say.
@@ -104,6 +108,31 @@ impl Exchange {
         Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos))
     }
 
+    /// The person whom a call names by NIK, counted among those whom its agency asks about.
+    ///
+    /// # Errors
+    /// [`Error::Limited`].
+    async fn named(&self, call: &Call, nik: &Nik) -> Result<Subject, Error> {
+        let subject = self.subject_key.pseudonym(nik);
+        self.count(call, &[subject]).await?;
+        Ok(subject)
+    }
+
+    /// Counts people whom a call names or is about to disclose. That an agency has reached the
+    /// limit is an entry; the refusals after it are not, or the curious would fill the journal.
+    ///
+    /// # Errors
+    /// [`Error::Limited`].
+    async fn count(&self, call: &Call, people: &[Subject]) -> Result<(), Error> {
+        let Err(exceeded) = self.limits.of(&call.permit.agency().id).look_up(people) else {
+            return Ok(());
+        };
+        if exceeded.first {
+            self.record(Self::draft(EntryKind::Refusal, call)).await?;
+        }
+        Err(Error::Limited(exceeded))
+    }
+
     /// The entry of a call, to be completed.
     fn draft(kind: EntryKind, call: &Call) -> Draft {
         Draft {
@@ -120,6 +149,9 @@ impl Exchange {
 }
 
 #[cfg(test)]
+use {desmigratif_core::agency::Allowance, std::collections::HashMap};
+
+#[cfg(test)]
 impl Exchange {
     /// An exchange to test with: no facilities, nothing to issue, and a key that is the same each
     /// time.
@@ -130,6 +162,7 @@ impl Exchange {
         ministries: Ministries,
     ) -> Self {
         let hour = std::time::Duration::from_secs(3_600);
+        let limits = Limits::new(Allowance::default(), HashMap::new(), clock.clone());
         Self {
             store,
             clock,
@@ -137,6 +170,7 @@ impl Exchange {
             gazetteer: Arc::new(gazetteer),
             facilities: FacilityIndex::of([]),
             validity: ValidityPolicy::default(),
+            limits,
             ministries,
             bounds: Bounds {
                 identity: std::time::Duration::ZERO,

@@ -98,9 +98,15 @@ type VersionedWorker = (Worker, u64);
 
 impl Exchange {
     /// Decides on registering a worker, at the stage `Prospective`. Returns the new id too.
-    #[must_use]
-    pub fn register_worker(&self, call: &Call, new: NewWorker) -> (Change, Uuid) {
-        let subject = self.subject_key.pseudonym(&new.nik);
+    ///
+    /// # Errors
+    /// [`Error::Limited`]: that a person is registered already is an answer about the person.
+    pub async fn register_worker(
+        &self,
+        call: &Call,
+        new: NewWorker,
+    ) -> Result<(Change, Uuid), Error> {
+        let subject = self.named(call, &new.nik).await?;
         let mut worker = Worker {
             id: self.new_id(),
             subject,
@@ -122,7 +128,7 @@ impl Exchange {
             apply(&mut worker, field);
         }
         let id = worker.id;
-        (Change::one(Record::Worker(worker), Expect::Absent, subject, written()), id)
+        Ok((Change::one(Record::Worker(worker), Expect::Absent, subject, written()), id))
     }
 
     /// A worker by id.
@@ -139,7 +145,7 @@ impl Exchange {
     /// # Errors
     /// [`Error::NotFound`] also when the worker is not for this caller.
     pub async fn worker_by_nik(&self, call: &Call, nik: &Nik) -> Result<Disclosed<Stored>, Error> {
-        let alias = self.subject_key.pseudonym(nik).to_string();
+        let alias = self.named(call, nik).await?.to_string();
         self.reachable_worker(call, self.store.get_by_alias(Kind::Worker, &alias).await?)
     }
 

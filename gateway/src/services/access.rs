@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use desmigratif_core::region::RegionCode;
 use desmigratif_proto::access::v1::access_service_server::AccessService;
-use desmigratif_proto::access::v1::{Limits, PurposeGrant, WhoAmIRequest, WhoAmIResponse};
+use desmigratif_proto::access::v1::{
+    Limits, LimitsLeft, PurposeGrant, WhoAmIRequest, WhoAmIResponse,
+};
 use tonic::{Request, Response, Status};
 
 use super::flow::permit;
@@ -16,7 +18,6 @@ use crate::exchange::Exchange;
 pub(super) struct Standing {
     pub(super) exchange: Arc<Exchange>,
     pub(super) policy: Arc<Policy>,
-    pub(super) limits: Limits,
 }
 
 #[tonic::async_trait]
@@ -27,6 +28,8 @@ impl AccessService for Standing {
     ) -> Result<Response<WhoAmIResponse>, Status> {
         let permit = permit(&request)?;
         let agency = permit.agency();
+        let limits = self.exchange.limits.of(&agency.id);
+        let (allowance, left) = (limits.allowance(), limits.left());
         let certificate = request.extensions().get::<PeerIdentity>();
         let grants = agency.purposes.iter().filter_map(|purpose| {
             let grant = self.policy.grant(agency, *purpose)?;
@@ -52,7 +55,17 @@ impl AccessService for Standing {
                 .map(|it| hex::encode(it.fingerprint_sha256))
                 .unwrap_or_default(),
             certificate_expires_at: certificate.map(|it| wire::timestamp(it.not_after)),
-            limits: Some(self.limits),
+            limits: Some(Limits {
+                requests_per_second: allowance.calls_per_second.get(),
+                burst: allowance.burst.get(),
+                concurrent_calls: allowance.concurrent_calls,
+                subjects_per_hour: allowance.subjects_per_hour,
+                bytes_per_minute: allowance.bytes_per_minute.get(),
+            }),
+            limits_left: Some(LimitsLeft {
+                concurrent_calls: left.concurrent_calls,
+                subjects: left.subjects,
+            }),
             server_time: Some(wire::timestamp(self.exchange.clock.now())),
         }))
     }

@@ -229,6 +229,7 @@ fn exchange(error: Error) -> Fault {
             "the clearance is revoked already",
             "surat keterangan sehat sudah dicabut",
         ),
+        Error::Limited(exceeded) => exceeded.into(),
         Error::JournalUnavailable(why) => {
             tracing::error!(why, "journal unavailable");
             fault(

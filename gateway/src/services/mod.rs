@@ -23,7 +23,6 @@ mod worker;
 
 use std::sync::Arc;
 
-use desmigratif_proto::access::v1::Limits;
 use desmigratif_proto::access::v1::access_service_server::AccessServiceServer;
 use desmigratif_proto::admin::v1::admin_service_server::AdminServiceServer;
 use desmigratif_proto::admin::v1::agency_service_server::AgencyServiceServer;
@@ -47,7 +46,6 @@ pub fn routes(
     exchange: &Arc<Exchange>,
     directory: &Arc<Directory>,
     policy: &Arc<Policy>,
-    limits: Limits,
     message_bytes: usize,
 ) -> RoutesBuilder {
     let mut routes = Routes::builder();
@@ -65,7 +63,7 @@ pub fn routes(
     let agencies = agency::Agencies { exchange: exchange.clone(), directory: directory.clone() };
     serve!(AgencyServiceServer, agencies);
     serve!(AuditServiceServer, audit::Audit(exchange.clone()));
-    let standing = access::Standing { exchange: exchange.clone(), policy: policy.clone(), limits };
+    let standing = access::Standing { exchange: exchange.clone(), policy: policy.clone() };
     serve!(AccessServiceServer, standing);
     routes
 }

@@ -116,7 +116,7 @@ impl ChangeRequest for RegisterWorkerRequest {
         call: &Call,
         new: NewWorker,
     ) -> Result<(Change, RegisterWorkerResponse), Error> {
-        let (change, id) = exchange.register_worker(call, new);
+        let (change, id) = exchange.register_worker(call, new).await?;
         let response = RegisterWorkerResponse {
             worker_id: id.to_string(),
             etag: "1".into(),

@@ -8,6 +8,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -22,24 +23,28 @@ use tonic::{Code, Status};
 
 use super::deadline::{self, Deadline};
 use super::observe::ObservedCall;
-use super::{Refusal, body, panics, protocol};
+use super::{Refusal, body, panics, protocol, shed};
+use crate::access::limits::OfAgency;
 use crate::edge::connection::CallUnderWay;
 use crate::fault;
 
 /// What a call holds until its answer has ended, in the order in which it is let go.
 pub(crate) struct Held {
     observed: ObservedCall,
-    _places: [OwnedSemaphorePermit; 2],
+    /// Where the answer's bytes are counted.
+    limits: Arc<OfAgency>,
+    _places: (shed::Place, OwnedSemaphorePermit),
     _under_way: CallUnderWay,
 }
 
 impl Held {
     pub(crate) fn new(
         observed: ObservedCall,
-        places: [OwnedSemaphorePermit; 2],
+        limits: Arc<OfAgency>,
+        places: (shed::Place, OwnedSemaphorePermit),
         under_way: CallUnderWay,
     ) -> Self {
-        Self { observed, _places: places, _under_way: under_way }
+        Self { observed, limits, _places: places, _under_way: under_way }
     }
 }
 
@@ -120,7 +125,10 @@ impl http_body::Body for AnswerBody {
                     put_in_own_terms(&mut trailers);
                     trailers
                 }
-                Err(data) => return Poll::Ready(Some(Ok(data))),
+                Err(frame) => {
+                    held.limits.pass(frame.data_ref().map_or(0, Bytes::len));
+                    return Poll::Ready(Some(Ok(frame)));
+                }
             },
             Ok(Poll::Ready(Some(Err(status)))) => {
                 let mut trailers = trailers(&status);

@@ -8,6 +8,7 @@
 //! one when the method takes one.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
@@ -16,6 +17,7 @@ use pin_project_lite::pin_project;
 use tonic::{Code, Status};
 
 use super::protocol::Method;
+use crate::access::limits::OfAgency;
 use crate::fault::{ErrorReason, Fault, fault};
 
 /// Bytes before each message: one flag, four of length (gRPC over HTTP/2).
@@ -27,15 +29,16 @@ pin_project! {
         #[pin]
         inner: B,
         messages: Messages,
+        limits: Arc<OfAgency>,
         stopped: bool,
     }
 }
 
 impl<B> GuardedBody<B> {
-    /// Guards `inner`, the body of a call of `method`.
-    pub(crate) fn new(inner: B, method: &Method, largest: usize) -> Self {
+    /// Guards `inner`, the body of a call of `method`. Its bytes are counted in `limits`.
+    pub(crate) fn new(inner: B, method: &Method, largest: usize, limits: Arc<OfAgency>) -> Self {
         let messages = Messages::new(method.client_streaming, largest);
-        Self { inner, messages, stopped: false }
+        Self { inner, messages, limits, stopped: false }
     }
 }
 
@@ -57,7 +60,10 @@ where
         }
         let checked = match std::task::ready!(this.inner.poll_frame(cx)) {
             Some(Ok(frame)) => match frame.data_ref() {
-                Some(data) => this.messages.read(data).map(|()| Some(frame)),
+                Some(data) => {
+                    this.limits.pass(data.len());
+                    this.messages.read(data).map(|()| Some(frame))
+                }
                 None => this.messages.end().map(|()| Some(frame)),
             },
             None => this.messages.end().map(|()| None),
@@ -176,6 +182,7 @@ fn too_many() -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::limits::tests::unreached;
     use crate::fault::tests::reason_of;
     use http_body_util::{BodyExt, StreamBody};
     use proptest::prelude::*;
@@ -194,8 +201,8 @@ mod tests {
         let frames =
             chunks.into_iter().map(|chunk| Ok::<_, Status>(Frame::data(Bytes::from(chunk))));
         let method = Method { name: "a.B/C".into(), client_streaming };
-        let guarded =
-            GuardedBody::new(StreamBody::new(tokio_stream::iter(frames)), &method, LARGEST);
+        let body = StreamBody::new(tokio_stream::iter(frames));
+        let guarded = GuardedBody::new(body, &method, LARGEST, unreached());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let collected = runtime.block_on(guarded.collect());
         collected

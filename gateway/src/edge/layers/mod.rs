@@ -7,7 +7,6 @@
 //! `Arc<Agency>`, [`Deadline`] and the authoriser's permit in the request's extensions.
 
 use std::convert::Infallible;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ use tracing::Instrument;
 
 use super::connection::Connection;
 use super::metrics::Metrics;
+use crate::access::limits::{Limits, OfAgency};
 use crate::fault::{self, Fault, reason_name};
 
 mod answer;
@@ -30,13 +30,13 @@ mod authorise;
 mod body;
 mod deadline;
 mod identity;
-mod limits;
 mod observe;
 mod panics;
 mod protocol;
 mod shed;
 
 pub use answer::AnswerBody;
+use answer::Held;
 pub use authorise::{Authorise, PURPOSE_METADATA};
 pub use deadline::Deadline;
 pub use identity::Directory;
@@ -51,26 +51,16 @@ pub struct Settings {
     pub default_deadline: Duration,
     /// Longest deadline, whatever a call states.
     pub maximum_deadline: Duration,
-    /// Calls per second of one agency, in the long run.
-    pub agency_calls_per_second: NonZeroU32,
-    /// Calls of one agency in a burst.
-    pub agency_burst: NonZeroU32,
-    /// Calls of one agency under way at once.
-    pub agency_concurrent_calls: usize,
     /// Largest message of a request, in bytes.
     pub largest_message: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        let number = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         Self {
             concurrent_calls: 4096,
             default_deadline: Duration::from_secs(10),
             maximum_deadline: Duration::from_secs(30),
-            agency_calls_per_second: number(2000),
-            agency_burst: number(4000),
-            agency_concurrent_calls: 512,
             largest_message: 4 * 1024 * 1024,
         }
     }
@@ -100,7 +90,7 @@ pub struct Layers<S, A> {
     shed: shed::Shed,
     identify: identity::Identify,
     deadlines: deadline::Deadlines,
-    limits: limits::Limits,
+    limits: Arc<Limits>,
     largest_message: usize,
 }
 
@@ -108,17 +98,20 @@ pub struct Layers<S, A> {
 struct Admitted<'m> {
     method: &'m protocol::Method,
     deadline: Deadline,
-    places: [OwnedSemaphorePermit; 2],
+    limits: Arc<OfAgency>,
+    places: (shed::Place, OwnedSemaphorePermit),
 }
 
 impl<S, A: Authorise> Layers<S, A> {
     /// The steps before `services` (tonic's `Routes`, prepared). `methods` must list what they
     /// serve: what it does not list is answered UNIMPLEMENTED.
+    #[expect(clippy::too_many_arguments, reason = "the parts that one place wires together")]
     pub fn new(
         settings: &Settings,
         methods: Methods,
         directory: Arc<dyn Directory>,
         authorise: A,
+        limits: Arc<Limits>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
         services: S,
@@ -134,13 +127,14 @@ impl<S, A: Authorise> Layers<S, A> {
                 default: settings.default_deadline,
                 maximum: settings.maximum_deadline,
             },
-            limits: limits::Limits::new(
-                settings.agency_calls_per_second,
-                settings.agency_burst,
-                settings.agency_concurrent_calls,
-            ),
+            limits,
             largest_message: settings.largest_message,
         }
+    }
+
+    /// Feels how loaded the gateway is, for as long as it is polled: what the second step goes by.
+    pub(crate) async fn feel_load(&self) {
+        self.shed.feel(&self.metrics).await;
     }
 
     /// The list.
@@ -153,7 +147,7 @@ impl<S, A: Authorise> Layers<S, A> {
     ) -> Result<Admitted<'m>, Refusal> {
         let begun = Instant::now();
         // 1. observe: opened by the caller of this list, so that every refusal below is counted.
-        // 2. shed: a crowd must cost nothing more than this when the gateway is full.
+        // 2. shed: a crowd must cost nothing more than this when the gateway is full, or overloaded.
         let place = self.counted(self.shed.admit())?;
         // 3. protocol: what is no gRPC call needs no answer about identities.
         let method = protocol::check(request, method)?;
@@ -163,7 +157,8 @@ impl<S, A: Authorise> Layers<S, A> {
         // 5. deadline: known before anything is decoded or waits.
         let deadline = self.deadlines.of(request.headers(), begun)?;
         // 6. limits: what one agency asks for must not starve the others.
-        let agency_place = self.counted(self.limits.admit(&peer.agency_id))?;
+        let limits = self.limits.of(&peer.agency_id);
+        let agency_place = self.counted(limits.begin().map_err(Fault::from))?;
         // 7. authorise: default deny, before a byte of the body is read.
         let purpose = authorise::stated_purpose(request.headers());
         let permit = self
@@ -178,7 +173,7 @@ impl<S, A: Authorise> Layers<S, A> {
         extensions.insert(agency);
         extensions.insert(deadline);
         extensions.insert(permit);
-        Ok(Admitted { method, deadline, places: [place, agency_place] })
+        Ok(Admitted { method, deadline, limits, places: (place, agency_place) })
     }
 
     /// Counts a refusal for load by its reason.
@@ -216,8 +211,8 @@ where
 
         let _entered = span.enter();
         Ok(match answered {
-            Ok(Ok((response, Admitted { deadline, places, .. }))) => {
-                answer::served(response, answer::Held::new(observed, places, under_way), deadline)
+            Ok(Ok((response, Admitted { deadline, limits, places, .. }))) => {
+                answer::served(response, Held::new(observed, limits, places, under_way), deadline)
             }
             Ok(Err(refusal)) => answer::refused(refusal, observed),
             Err(panics::Panicked) => answer::refused(fault::internal().into(), observed),
@@ -236,7 +231,10 @@ where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let guard = |inner| body::GuardedBody::new(inner, admitted.method, self.largest_message);
+        let guard = |inner| {
+            let limits = admitted.limits.clone();
+            body::GuardedBody::new(inner, admitted.method, self.largest_message, limits)
+        };
         let request = request.map(|inner| Body::new(guard(inner)));
         match tokio::time::timeout_at(admitted.deadline.0, self.services.clone().call(request))
             .await

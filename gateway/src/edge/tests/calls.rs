@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
+use desmigratif_core::agency::Allowance;
 use http::{Method, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
@@ -194,7 +195,8 @@ async fn a_panic_costs_its_own_call_only() {
 
 #[tokio::test]
 async fn a_caller_that_goes_away_frees_its_place() {
-    let mut world = World::with(|_, layers| layers.agency_concurrent_calls = 1).await;
+    let mut world =
+        World::allowing(Allowance { concurrent_calls: 1, ..Allowance::default() }).await;
     let mut client = world.client("kemnaker").await;
     let mut other = world.client("kemnaker").await;
     {
@@ -225,10 +227,9 @@ async fn load_is_refused_with_a_hint_when_to_retry() {
     world.services.finish.notify_one();
     assert_eq!(in_time(waiting).await.unwrap(), Code::Ok);
 
-    let world = World::with(|_, layers| {
-        (layers.agency_calls_per_second, layers.agency_burst) = (NonZeroU32::MIN, NonZeroU32::MIN);
-    })
-    .await;
+    let (calls_per_second, burst) = (NonZeroU32::MIN, NonZeroU32::MIN);
+    let once = Allowance { calls_per_second, burst, ..Allowance::default() };
+    let world = World::allowing(once).await;
     let mut client = world.client("kemnaker").await;
     assert_eq!(client.call(CHECK).await.code(), Code::Ok);
     let answer = client.call(CHECK).await;

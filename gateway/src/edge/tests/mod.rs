@@ -1,7 +1,7 @@
 //! The edge as a peer sees it: real sockets, real TLS, real HTTP/2, on free ports, with a clock
 //! that stands where the test sets it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use desmigratif_core::access::AgencyKind;
-use desmigratif_core::agency::{Agency, AgencyId, AgencyStatus};
+use desmigratif_core::agency::{Agency, AgencyId, AgencyStatus, Allowance};
 use desmigratif_core::ports::clock::SetClock;
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
@@ -36,6 +36,7 @@ use super::layers::{self, Authorise, Deadline, Layers, Methods};
 use super::listener::{self, Drained, Listener};
 use super::metrics::Metrics;
 use super::tls::{Files, Tls};
+use crate::access::limits::Limits;
 use crate::access::{PeerIdentity, TrustDomain};
 use client::Client;
 use pki::{Leaf, TestCa};
@@ -76,13 +77,19 @@ impl World {
         let (mut listener, mut layers) =
             (listener::Settings::default(), layers::Settings::default());
         set(&mut listener, &mut layers);
-        Self::start(TestCa::new(), None, listener, &layers).await
+        Self::start(TestCa::new(), None, listener, &layers, Allowance::default()).await
+    }
+
+    /// A world with other limits on agencies than the defaults.
+    async fn allowing(allowance: Allowance) -> Self {
+        let (listener, layers) = (listener::Settings::default(), layers::Settings::default());
+        Self::start(TestCa::new(), None, listener, &layers, allowance).await
     }
 
     /// A world with a revocation list.
     async fn revoking(ca: TestCa, crl: &str) -> Self {
-        Self::start(ca, Some(crl), listener::Settings::default(), &layers::Settings::default())
-            .await
+        let (listener, layers) = (listener::Settings::default(), layers::Settings::default());
+        Self::start(ca, Some(crl), listener, &layers, Allowance::default()).await
     }
 
     async fn start(
@@ -90,6 +97,7 @@ impl World {
         crl: Option<&str>,
         listener: listener::Settings,
         layers: &layers::Settings,
+        allowance: Allowance,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let files = write_files(&folder, &ca, crl);
@@ -114,6 +122,7 @@ impl World {
             methods(),
             Arc::new(Register),
             AnyPurposeButCuriosity,
+            Limits::new(allowance, HashMap::new(), clock.clone()),
             clock.clone(),
             metrics,
             services.clone(),
