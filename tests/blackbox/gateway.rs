@@ -119,6 +119,18 @@ impl Gateway {
         assert!(status.unwrap().success());
     }
 
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until the process has ended by a signal.
+    pub(crate) fn crashed(mut self) -> ExitStatus {
+        let status = self.child.wait().unwrap();
+        assert!(status.signal().is_some(), "{status}");
+        status
+    }
+
     /// Waits until the process has ended by itself.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let status = self.child.wait().unwrap();

@@ -1,5 +1,7 @@
 //! What a gateway leaves behind: no personal value in its log, metrics, errors or journal.
 
+use std::os::unix::process::ExitStatusExt as _;
+
 use desmigratif_core::access::AgencyKind;
 use desmigratif_proto::common::v1::{BirthDate, DatePrecision, Sex};
 use desmigratif_proto::identity::v1::identity_service_client::IdentityServiceClient;
@@ -53,6 +55,16 @@ async fn no_personal_value_is_left_in_log_metrics_or_journal() {
         assert!(parsed.is_ok_and(|line| line.is_object()), "{line}");
     }
     absent(&personal, "log", log.as_bytes());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_crashes_leaves_no_core_dump() {
+    let gateway = Gateway::start();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", gateway.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"]);
+    gateway.signal("ABRT");
+    assert!(!gateway.crashed().core_dumped());
 }
 
 /// Registers, verifies, hands in, looks up, and is refused, with the values above.

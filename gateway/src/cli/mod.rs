@@ -6,6 +6,7 @@ mod dev;
 mod gate;
 mod gauges;
 mod keys;
+mod memory;
 mod ministries;
 mod operate;
 mod policy;

@@ -21,7 +21,7 @@ use super::gauges::{StoreGauges, watch_store};
 use super::keys::{key_fits, key_ring, subject_key};
 use super::policy::{self, PolicyWatch};
 use super::registry::{not_yet_there, registered};
-use super::{Failure, ministries, say};
+use super::{Failure, memory, ministries, say};
 use crate::access::issuer::Authority;
 use crate::access::limits::Limits;
 use crate::access::{Directory, TrustDomain};
@@ -86,6 +86,8 @@ pub(super) struct Gateway {
 impl Gateway {
     /// Opens everything that the configuration names, then serves.
     pub(super) async fn start(config: &Config) -> Result<Self, Failure> {
+        // Before the first key is read.
+        memory::keep_private()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let key = subject_key(&config.keys.subject)?;
         let ring = key_ring(&config.keys.encryption)?;
