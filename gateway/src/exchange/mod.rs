@@ -74,7 +74,7 @@ pub struct Exchange {
     pub ministries: Ministries,
     /// How old answers may be when the caller does not say.
     pub bounds: Bounds,
-    /// Counts the commits that made deliveries, so that the outbox wakes.
+    /// Tells the outboxes of the deliveries that commits have made.
     pub wake: Wake,
     /// The trust domain of agencies' certificates.
     pub trust_domain: TrustDomain,

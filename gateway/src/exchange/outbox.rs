@@ -42,20 +42,29 @@ pub struct Settings {
     pub parallel: u32,
 }
 
-/// Tells every outbox that there is something to look for.
+/// Tells outboxes that there is something to look for.
 #[derive(Debug)]
-pub struct Wake(watch::Sender<u64>);
+pub struct Wake([(AgencyKind, watch::Sender<()>); AgencyKind::MINISTRIES.len()]);
 
 impl Default for Wake {
     fn default() -> Self {
-        Self(watch::Sender::new(0))
+        Self(AgencyKind::MINISTRIES.map(|ministry| (ministry, watch::Sender::new(()))))
     }
 }
 
 impl Wake {
-    /// Wakes every outbox.
-    pub fn wake(&self) {
-        self.0.send_modify(|count| *count = count.wrapping_add(1));
+    /// Wakes the outboxes of these ministries, and no other's: each that wakes asks the store.
+    pub fn wake(&self, ministries: &[AgencyKind]) {
+        for (ministry, sender) in &self.0 {
+            if ministries.contains(ministry) {
+                sender.send_replace(());
+            }
+        }
+    }
+
+    /// What tells the outbox of a ministry; `None` when it is none.
+    fn of(&self, ministry: AgencyKind) -> Option<watch::Receiver<()>> {
+        self.0.iter().find(|(it, _)| *it == ministry).map(|(_, sender)| sender.subscribe())
     }
 }
 
@@ -97,7 +106,10 @@ impl Outbox {
     /// Delivers until it is told to stop; then lets attempts under way end, and gives back what was
     /// leased and not attempted.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut woken = self.exchange.wake.0.subscribe();
+        let Some(mut woken) = self.exchange.wake.of(self.to) else {
+            tracing::error!(to = self.to.as_str(), "outbox of what is no ministry");
+            return;
+        };
         while !stop.is_cancelled() {
             if let Err(error) = self.lease().await {
                 tracing::error!(ministry = self.to.as_str(), %error, "outbox cannot lease");

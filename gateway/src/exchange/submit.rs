@@ -83,7 +83,11 @@ impl Exchange {
             })
             .collect();
         entry.subjects = change.subjects;
-        let moves_deliveries = !deliveries.is_empty() || !change.orders.is_empty();
+        let woken: Vec<_> = match change.orders.as_slice() {
+            [] => deliveries.iter().map(|delivery| delivery.to).collect(),
+            // An order names a delivery and not its ministry.
+            _ => AgencyKind::MINISTRIES.to_vec(),
+        };
         let writes = change.writes.into_iter().map(|(record, expect)| Write { record, expect });
         let commit = Commit {
             request: call.store_request(),
@@ -96,9 +100,7 @@ impl Exchange {
             answer,
         };
         let committed = self.store.commit(commit).await?;
-        if moves_deliveries {
-            self.wake.wake();
-        }
+        self.wake.wake(&woken);
         Ok(committed)
     }
 }

@@ -56,7 +56,7 @@ impl AdminService for Administration {
         request: Request<ResumeAdapterRequest>,
     ) -> Result<Response<ResumeAdapterResponse>, Status> {
         let answer = change(&self.0, request).await?;
-        self.0.wake.wake();
+        self.0.wake.wake(&AgencyKind::MINISTRIES);
         Ok(answer)
     }
 

@@ -153,7 +153,7 @@ impl Stand {
             ..Commit::of(entry)
         };
         self.exchange.store.commit(commit).await.unwrap();
-        self.exchange.wake.wake();
+        self.exchange.wake.wake(&[AgencyKind::Kemnaker]);
     }
 
     /// The next `count` arrivals.
@@ -310,7 +310,7 @@ async fn nothing_is_attempted_while_paused_or_while_the_breaker_is_open() {
     let quiet = tokio::time::timeout(LOOK * 2, stand.arrivals.recv()).await;
     assert!(quiet.is_err(), "the breaker is open");
     *stand.ministry.breaker.lock().unwrap() = Breaker::HalfOpen;
-    stand.exchange.wake.wake();
+    stand.exchange.wake.wake(&[AgencyKind::Kemnaker]);
     assert!(stand.arrivals(1).await[0].3);
     stand.stop().await;
 }
