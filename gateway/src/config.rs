@@ -30,6 +30,8 @@ pub struct Config {
     pub store: Store,
     /// Keys, by file.
     pub keys: Keys,
+    /// The journal as evidence.
+    pub audit: Audit,
     /// Who and what is registered.
     #[serde(default)]
     pub registry: Registry,
@@ -137,6 +139,18 @@ pub struct EncryptionKey {
     /// The variable of the environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
+}
+
+/// The journal as evidence: who signs its head.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    /// The name of the log, the same for as long as the journal lasts: a host name that nobody else
+    /// has, without spaces or plus signs.
+    pub origin: String,
+    /// The keys that sign the head: files with an Ed25519 seed, 64 hexadecimal digits. The first is
+    /// the present one; while others change over to it, the one before stands behind it.
+    pub keys: Vec<PathBuf>,
 }
 
 /// Who and what is registered: facilities as their file says at every start, agencies when they
@@ -271,10 +285,11 @@ impl Config {
 
     /// Makes relative paths relative to `folder`.
     fn resolve(&mut self, folder: &Path) {
-        let Self { tls, store, keys, registry, policy, .. } = &mut *self;
+        let Self { tls, store, keys, audit, registry, policy, .. } = &mut *self;
         let paths = [&mut tls.certificate, &mut tls.key, &mut tls.client_ca, &mut store.path]
             .into_iter()
             .chain([&mut keys.subject])
+            .chain(&mut audit.keys)
             .chain(keys.encryption.iter_mut().filter_map(|key| key.file.as_mut()))
             .chain(&mut tls.crls)
             .chain(tls.issuer.iter_mut().flat_map(|it| [&mut it.certificate, &mut it.key]))
@@ -293,6 +308,7 @@ impl Config {
         let rule =
             |holds: bool, key, rule| if holds { Ok(()) } else { Err(Error::Rule { key, rule }) };
         rule(!self.tls.trust_domain.is_empty(), "tls.trust_domain", "must not be empty")?;
+        rule(!self.audit.keys.is_empty(), "audit.keys", "must name a key")?;
         rule(
             self.keys.encryption.iter().all(|key| key.file.is_some() != key.environment.is_some()),
             "keys.encryption",

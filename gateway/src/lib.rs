@@ -15,6 +15,7 @@
 //! The rules of the domain are in `desmigratif-core`, the contract in `desmigratif-proto`.
 
 pub mod access;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod deadline;

@@ -14,7 +14,8 @@ use zeroize::Zeroizing;
 
 use super::serve::{open, runtime};
 use super::{Failure, say};
-use crate::config::{Config, EncryptionKey};
+use crate::audit::note::SigningKey;
+use crate::config::{Audit, Config, EncryptionKey};
 use crate::store::vault::KeyRing;
 
 /// What can be done with keys.
@@ -62,6 +63,20 @@ pub(super) async fn key_fits(store: &dyn Store, key: &SubjectKey) -> Result<(), 
         )),
         _ => Ok(()),
     }
+}
+
+/// The keys that sign the journal's head, from their files.
+pub(super) fn log_keys(audit: &Audit) -> Result<Vec<SigningKey>, Failure> {
+    let read = |path: &PathBuf| {
+        let seed = read_key(path).map_err(|error| {
+            let advice =
+                "make one with `openssl rand -hex 32`, and keep it: evidence is signed by it";
+            Failure::Usage(format!("audit.keys {}: {error:#}; {advice}", path.display()))
+        })?;
+        SigningKey::new(&audit.origin, &seed)
+            .map_err(|error| Failure::Usage(format!("audit.origin: {error}")))
+    };
+    audit.keys.iter().map(read).collect()
 }
 
 /// The keys that wrap data keys, from their files or the environment.

@@ -18,13 +18,14 @@ use tonic_health::server::HealthReporter;
 
 use super::gate::Gate;
 use super::gauges::{StoreGauges, watch_store};
-use super::keys::{key_fits, key_ring, subject_key};
+use super::keys::{key_fits, key_ring, log_keys, subject_key};
 use super::policy::{self, PolicyWatch};
 use super::registry::{not_yet_there, registered};
 use super::{Failure, memory, ministries, say};
 use crate::access::issuer::Authority;
 use crate::access::limits::Limits;
 use crate::access::{Directory, TrustDomain};
+use crate::audit::Log;
 use crate::config::{self, Config};
 use crate::edge::layers::{self, Layers, Methods};
 use crate::edge::listener::{self, Drained, Listener};
@@ -79,6 +80,8 @@ pub(super) struct Gateway {
     policy: Arc<PolicyWatch>,
     refusals: TaskTracker,
     outboxes: JoinSet<()>,
+    end_of_log: CancellationToken,
+    signing: JoinHandle<()>,
     signals: Signals,
     telemetry: Telemetry,
 }
@@ -91,6 +94,7 @@ impl Gateway {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let key = subject_key(&config.keys.subject)?;
         let ring = key_ring(&config.keys.encryption)?;
+        let log_keys = log_keys(&config.audit)?;
         let trust_domain = TrustDomain::parse(&config.tls.trust_domain)
             .map_err(|error| Failure::Usage(format!("tls.trust_domain: {error}")))?;
         let authority = authority(&config.tls, &trust_domain)?;
@@ -159,6 +163,8 @@ impl Gateway {
             authority,
         });
 
+        let log = Arc::new(Log::new(exchange.store.clone(), clock.clone(), log_keys));
+
         let (health, health_service) = tonic_health::server::health_reporter();
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(desmigratif_proto::FILE_DESCRIPTOR_SET)
@@ -167,7 +173,7 @@ impl Gateway {
             .map_err(|error| Failure::of("cannot serve reflection", error))?;
         let limits = &config.limits;
         let mut routes =
-            services::routes(&exchange, &directory, &policy, limits.message_bytes as usize);
+            services::routes(&exchange, &directory, &policy, &log, limits.message_bytes as usize);
         routes.add_service(health_service).add_service(reflection);
         let methods = Methods::of_descriptors([
             desmigratif_proto::FILE_DESCRIPTOR_SET,
@@ -196,6 +202,11 @@ impl Gateway {
         for outbox in Outbox::of_all(&exchange, config.outbox.settings()) {
             outboxes.spawn(outbox.run(drain.clone()));
         }
+        let end_of_log = CancellationToken::new();
+        let signing = tokio::spawn({
+            let end = end_of_log.clone();
+            async move { log.run(end).await }
+        });
         let meter = telemetry.meter("desmigratif.policy");
         let policy = PolicyWatch::new(policy, readiness.clone(), &meter);
         let watchers = vec![
@@ -221,6 +232,8 @@ impl Gateway {
             policy,
             refusals,
             outboxes,
+            end_of_log,
+            signing,
             signals,
             telemetry,
         })
@@ -259,6 +272,9 @@ impl Gateway {
         for watcher in self.watchers {
             watcher.abort();
         }
+        // Nothing writes any more: the last head covers all.
+        self.end_of_log.cancel();
+        self.signing.await.map_err(|error| Failure::of("signing failed", error))?;
         self.stop.cancel();
         let operators = self
             .operators_task

@@ -1,29 +1,115 @@
-//! AuditService: what a person may demand of the exchange.
+//! AuditService: the journal as evidence, and what a person may demand of the exchange.
 
 use std::sync::Arc;
 
+use desmigratif_core::journal::Entry;
 use desmigratif_core::nik::Nik;
+use desmigratif_core::text::Rule;
 use desmigratif_proto::Path;
 use desmigratif_proto::audit::v1::audit_service_server::AuditService;
-use desmigratif_proto::audit::v1::{EraseSubjectRequest, EraseSubjectResponse};
+use desmigratif_proto::audit::v1::{
+    EraseSubjectRequest, EraseSubjectResponse, GetCheckpointRequest, GetCheckpointResponse,
+    GetConsistencyProofRequest, GetConsistencyProofResponse, GetEntryRequest, GetEntryResponse,
+    GetInclusionProofRequest, GetInclusionProofResponse,
+};
 use tonic::{Request, Response, Status};
 
-use super::flow::{ChangeRequest, Read, change, receipted};
+use super::Failure;
+use super::flow::{ChangeRequest, Read, change, permit, read, receipted};
 use super::reading::Reading;
+use crate::audit::Log;
 use crate::exchange::{Call, Change, Error, Exchange};
+
+mod proofs;
+
+use proofs::failed;
 
 receipted!(EraseSubjectResponse);
 
 /// The service.
-pub(super) struct Audit(pub(super) Arc<Exchange>);
+pub(super) struct Audit {
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) log: Arc<Log>,
+}
 
 #[tonic::async_trait]
 impl AuditService for Audit {
+    async fn get_checkpoint(
+        &self,
+        request: Request<GetCheckpointRequest>,
+    ) -> Result<Response<GetCheckpointResponse>, Status> {
+        let size = Some(request.get_ref().size).filter(|size| *size > 0);
+        let checkpoint = self.log.checkpoint(size).await.map_err(failed)?;
+        let checkpoint = checkpoint.ok_or(Failure::NoSuchEntry)?;
+        Ok(Response::new(GetCheckpointResponse {
+            checkpoint: Some(proofs::checkpoint(checkpoint)),
+            verifying_keys: self.log.verifying_keys().iter().map(ToString::to_string).collect(),
+        }))
+    }
+
+    async fn get_inclusion_proof(
+        &self,
+        request: Request<GetInclusionProofRequest>,
+    ) -> Result<Response<GetInclusionProofResponse>, Status> {
+        let GetInclusionProofRequest { index, size } = request.into_inner();
+        let least = if size > 0 { size } else { index.saturating_add(1) };
+        let checkpoint = self.log.checkpoint(Some(least)).await.map_err(failed)?;
+        let checkpoint = checkpoint.filter(|it| size == 0 || it.size == size);
+        let size = checkpoint.as_ref().map_or(size, |checkpoint| checkpoint.size);
+        let proof = self.log.tree().prove_inclusion(size, index).await.map_err(failed)?;
+        Ok(Response::new(GetInclusionProofResponse {
+            hashes: proofs::hashes(proof),
+            size,
+            checkpoint: checkpoint.map(proofs::checkpoint),
+        }))
+    }
+
+    async fn get_consistency_proof(
+        &self,
+        request: Request<GetConsistencyProofRequest>,
+    ) -> Result<Response<GetConsistencyProofResponse>, Status> {
+        let GetConsistencyProofRequest { earlier_size, size } =
+            read(&self.exchange, request.get_ref())?;
+        // The tiles reach as far as the last checkpoint.
+        self.log.checkpoint(Some(size)).await.map_err(failed)?;
+        let proof = self.log.tree().prove_consistency(size, earlier_size).await.map_err(failed)?;
+        Ok(Response::new(GetConsistencyProofResponse { hashes: proofs::hashes(proof) }))
+    }
+
+    async fn get_entry(
+        &self,
+        request: Request<GetEntryRequest>,
+    ) -> Result<Response<GetEntryResponse>, Status> {
+        let permit = permit(&request)?;
+        let index = request.get_ref().index;
+        let found = self.exchange.store.entries(index, 1).await.map_err(failed)?;
+        let own = |entry: &Entry| entry.index == index && entry.draft.agency == permit.agency().id;
+        let entry = found.into_iter().find(own).ok_or(Failure::NoSuchEntry)?;
+        Ok(Response::new(proofs::entry(&entry)))
+    }
+
     async fn erase_subject(
         &self,
         request: Request<EraseSubjectRequest>,
     ) -> Result<Response<EraseSubjectResponse>, Status> {
-        change(&self.0, request).await
+        change(&self.exchange, request).await
+    }
+}
+
+impl Read for GetConsistencyProofRequest {
+    type Input = Self;
+
+    fn read(&self, reading: &mut Reading, _: &Exchange) -> Option<Self> {
+        if self.earlier_size > self.size {
+            let rule = Rule::new(
+                "SIZES_REVERSED",
+                "must be at least earlier_size",
+                "harus sekurang-kurangnya earlier_size",
+            );
+            reading.broken(Path::ROOT.field("size"), rule);
+            return None;
+        }
+        Some(*self)
     }
 }
 

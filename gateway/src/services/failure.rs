@@ -26,6 +26,8 @@ pub enum Failure {
     BpsTableAbsent,
     /// There is no such place.
     NoSuchPlace,
+    /// The journal has no such entry, or not for this caller.
+    NoSuchEntry,
     /// The use case refused or failed.
     Exchange(Error),
 }
@@ -92,6 +94,12 @@ fn into_fault(failure: Failure) -> Fault {
             ErrorReason::NotFound,
             "no place has this code in the decree in force; a retired code can be resolved with ResolveCode",
             "tidak ada wilayah dengan kode ini dalam keputusan yang berlaku; kode lama dapat dicari dengan ResolveCode",
+        ),
+        Failure::NoSuchEntry => fault(
+            Code::NotFound,
+            ErrorReason::NotFound,
+            "the journal has no such entry, or not for you",
+            "jurnal tidak memiliki entri ini, atau bukan untuk Anda",
         ),
         Failure::Exchange(error) => exchange(error),
     }

@@ -35,6 +35,7 @@ use desmigratif_proto::worker::v1::worker_service_server::WorkerServiceServer;
 use tonic::service::{Routes, RoutesBuilder};
 
 use crate::access::{Directory, Policy};
+use crate::audit::Log;
 use crate::exchange::Exchange;
 
 pub use failure::Failure;
@@ -46,6 +47,7 @@ pub fn routes(
     exchange: &Arc<Exchange>,
     directory: &Arc<Directory>,
     policy: &Arc<Policy>,
+    log: &Arc<Log>,
     message_bytes: usize,
 ) -> RoutesBuilder {
     let mut routes = Routes::builder();
@@ -62,7 +64,8 @@ pub fn routes(
     serve!(AdminServiceServer, admin::Administration(exchange.clone()));
     let agencies = agency::Agencies { exchange: exchange.clone(), directory: directory.clone() };
     serve!(AgencyServiceServer, agencies);
-    serve!(AuditServiceServer, audit::Audit(exchange.clone()));
+    let evidence = audit::Audit { exchange: exchange.clone(), log: log.clone() };
+    serve!(AuditServiceServer, evidence);
     let standing = access::Standing { exchange: exchange.clone(), policy: policy.clone() };
     serve!(AccessServiceServer, standing);
     routes

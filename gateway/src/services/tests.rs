@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use desmigratif_adapters::kemendagri::regions;
 use desmigratif_core::access::{AgencyKind, Purpose};
 use desmigratif_core::agency::{Agency, AgencyId, AgencyStatus};
-use desmigratif_core::journal::Entry;
+use desmigratif_core::journal::{Entry, Hash};
 use desmigratif_core::ports::clock::SystemClock;
+use desmigratif_core::ports::store::log::{Checkpoint, Tile, TileId};
 use desmigratif_core::ports::store::outbox::{
     Backlog, Filter, Lease, Leased, Settlement, Status as DeliveryStatus,
 };
@@ -69,6 +70,22 @@ impl Store for FullDisk {
 
     async fn entries(&self, from: u64, limit: u32) -> Result<Vec<Entry>, Error> {
         self.0.entries(from, limit).await
+    }
+
+    async fn leaf_hashes(&self, from: u64, limit: u32) -> Result<Vec<Hash>, Error> {
+        self.0.leaf_hashes(from, limit).await
+    }
+
+    async fn tiles(&self, ids: Vec<TileId>) -> Result<Vec<Tile>, Error> {
+        self.0.tiles(ids).await
+    }
+
+    async fn keep_checkpoint(&self, _: Vec<Tile>, _: Checkpoint) -> Result<(), Error> {
+        Err(Error::Unavailable("the disk is full".into()))
+    }
+
+    async fn checkpoint(&self, size: Option<u64>) -> Result<Option<Checkpoint>, Error> {
+        self.0.checkpoint(size).await
     }
 
     async fn lease(&self, lease: Lease) -> Result<Vec<Leased>, Error> {

@@ -128,6 +128,7 @@ fn prepare(args: &DevArgs) -> Result<(Config, DevPki, TrustDomain), Failure> {
         .map_err(|error| Failure::of("cannot make certificates", error))?;
     key(&data.join("subject.key")).map_err(within)?;
     key(&data.join("encryption.key")).map_err(within)?;
+    key(&data.join("log.key")).map_err(within)?;
     write(data, "agencies.toml", || Agencies { agency: registered })?;
     write(data, "facilities.toml", || Facilities {
         facility: facilities::facilities(&regions::load()),
@@ -164,6 +165,10 @@ fn configuration(args: &DevArgs) -> Config {
                 file: Some("encryption.key".into()),
                 environment: None,
             }],
+        },
+        audit: config::Audit {
+            origin: format!("log.{TRUST_DOMAIN}"),
+            keys: vec!["log.key".into()],
         },
         registry: config::Registry {
             agencies: Some("agencies.toml".into()),

@@ -17,6 +17,7 @@ mod columns;
 mod commit;
 mod fault;
 mod keys;
+mod log;
 mod open;
 mod outbox;
 mod read;
@@ -33,8 +34,9 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use async_trait::async_trait;
-use desmigratif_core::journal::Entry;
+use desmigratif_core::journal::{Entry, Hash};
 use desmigratif_core::ports::clock::Clock;
+use desmigratif_core::ports::store::log::{Checkpoint, Tile, TileId};
 use desmigratif_core::ports::store::outbox::{Backlog, Filter, Lease, Leased, Settlement, Status};
 use desmigratif_core::ports::store::{Commit, Committed, Error, Query, Request, Store, Tally};
 use desmigratif_core::record::{Key, Kind, Stored};
@@ -263,6 +265,22 @@ impl Store for Sqlite {
 
     async fn entries(&self, from: u64, limit: u32) -> Result<Vec<Entry>, Error> {
         self.read(move |conn| Ok(read::entries(conn, from, limit)?)).await
+    }
+
+    async fn leaf_hashes(&self, from: u64, limit: u32) -> Result<Vec<Hash>, Error> {
+        self.read(move |conn| Ok(log::leaf_hashes(conn, from, limit)?)).await
+    }
+
+    async fn tiles(&self, ids: Vec<TileId>) -> Result<Vec<Tile>, Error> {
+        self.read(move |conn| log::tiles(conn, &ids)).await
+    }
+
+    async fn keep_checkpoint(&self, tiles: Vec<Tile>, checkpoint: Checkpoint) -> Result<(), Error> {
+        self.write(move |tx, _, _| log::keep(tx, &tiles, &checkpoint)).await
+    }
+
+    async fn checkpoint(&self, size: Option<u64>) -> Result<Option<Checkpoint>, Error> {
+        self.read(move |conn| Ok(log::checkpoint(conn, size)?)).await
     }
 
     async fn lease(&self, lease: Lease) -> Result<Vec<Leased>, Error> {

@@ -17,6 +17,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod log;
 pub mod outbox;
 
 use async_trait::async_trait;
@@ -28,6 +29,7 @@ use crate::journal::{Draft, Entry, Hash, Receipt};
 use crate::record::{Key, Kind, Record, Stored};
 use crate::subject::Subject;
 
+use log::{Checkpoint, Tile, TileId};
 use outbox::{Backlog, Delivery, Filter, Lease, Leased, Settlement, Status};
 
 /// For how many days the answer to a request is kept for its repetition.
@@ -254,6 +256,33 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Corrupt`].
     async fn entries(&self, from: u64, limit: u32) -> Result<Vec<Entry>, Error>;
+
+    /// The hashes of at most `limit` leaves from index `from` on, without a gap.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn leaf_hashes(&self, from: u64, limit: u32) -> Result<Vec<Hash>, Error>;
+
+    /// Tiles of the journal's tree, in the order asked for; a tile that was never kept has no
+    /// hashes.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Corrupt`].
+    async fn tiles(&self, ids: Vec<TileId>) -> Result<Vec<Tile>, Error>;
+
+    /// Keeps tiles and a checkpoint over them, all or nothing. A tile takes the place of a shorter
+    /// one; a checkpoint that of another note on the same size and root, as when a witness has
+    /// signed it too.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when a checkpoint of the size has another root; [`Error::Unavailable`].
+    async fn keep_checkpoint(&self, tiles: Vec<Tile>, checkpoint: Checkpoint) -> Result<(), Error>;
+
+    /// The first checkpoint of at least `size` leaves; with `None` the last one.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Corrupt`].
+    async fn checkpoint(&self, size: Option<u64>) -> Result<Option<Checkpoint>, Error>;
 
     /// Leases deliveries that are due, each the head of its line. An empty list when none is.
     ///

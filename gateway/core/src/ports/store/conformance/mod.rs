@@ -11,6 +11,7 @@ mod erasure;
 mod expectations;
 mod journal;
 mod lists;
+mod log;
 mod model;
 mod outbox;
 mod repetitions;
@@ -29,7 +30,7 @@ pub use model::agrees_with_a_model;
 type Run<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 type Behaviour = for<'a> fn(&'a dyn Store, &'a SetClock) -> Run<'a>;
 
-const BEHAVIOURS: [Behaviour; 47] = [
+const BEHAVIOURS: [Behaviour; 51] = [
     |store, _| Box::pin(commits::a_commit_writes_all_its_parts(store)),
     |store, _| Box::pin(commits::a_record_comes_back_as_it_was_written(store)),
     |store, _| Box::pin(commits::a_commit_without_records_is_an_entry(store)),
@@ -72,6 +73,10 @@ const BEHAVIOURS: [Behaviour; 47] = [
     |store, _| Box::pin(erasure::what_of_an_erased_person_still_waits_is_discarded(store)),
     |store, _| Box::pin(erasure::erasing_tells_nothing_and_may_be_repeated(store)),
     |store, _| Box::pin(erasure::an_erased_person_may_come_back_as_another(store)),
+    |store, _| Box::pin(log::leaf_hashes_are_those_of_the_receipts(store)),
+    |store, _| Box::pin(log::a_tile_grows_and_never_shrinks(store)),
+    |store, _| Box::pin(log::checkpoints_are_found_by_what_they_cover(store)),
+    |store, _| Box::pin(log::a_checkpoint_keeps_its_root(store)),
     |store, _| Box::pin(lists::every_filter_finds_its_own(store)),
     |store, _| Box::pin(lists::filters_narrow_each_other(store)),
     |store, _| Box::pin(lists::pages_join_without_gap_or_double(store)),

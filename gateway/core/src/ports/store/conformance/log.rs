@@ -1,0 +1,70 @@
+//! The journal's tree and its checkpoints.
+
+use super::samples::{done, empty, noon};
+use crate::journal::Hash;
+use crate::ports::store::log::{Checkpoint, Tile, TileId};
+use crate::ports::store::{Error, Store};
+
+fn checkpoint(size: u64, root: u8, note: &str) -> Checkpoint {
+    Checkpoint { size, root: [root; 32], at: noon(), note: note.to_owned() }
+}
+
+fn tile(level: u8, index: u64, hashes: &[Hash]) -> Tile {
+    Tile { id: TileId { level, index }, hashes: hashes.to_vec() }
+}
+
+pub(super) async fn leaf_hashes_are_those_of_the_receipts(store: &dyn Store) {
+    let mut hashes = Vec::new();
+    for _ in 0..10 {
+        hashes.push(done(store, empty()).await.receipt.leaf_hash);
+    }
+    assert_eq!(store.leaf_hashes(0, 100).await, Ok(hashes.clone()));
+    assert_eq!(store.leaf_hashes(3, 4).await.unwrap(), hashes[3..7]);
+    for beyond in [10, u64::MAX] {
+        assert_eq!(store.leaf_hashes(beyond, 4).await, Ok(vec![]));
+    }
+}
+
+pub(super) async fn a_tile_grows_and_never_shrinks(store: &dyn Store) {
+    let [first, second] = [[1; 32], [2; 32]];
+    let keep = async |size, tiles| {
+        store.keep_checkpoint(tiles, checkpoint(size, 9, "note")).await.unwrap();
+    };
+    keep(1, vec![tile(1, 0, &[first]), tile(0, 5, &[first])]).await;
+    keep(2, vec![tile(1, 0, &[first, second])]).await;
+    keep(3, vec![tile(1, 0, &[second])]).await;
+    let wanted = [(1, 0), (0, 5), (7, 7)].map(|(level, index)| TileId { level, index });
+    let found = store.tiles(wanted.to_vec()).await.unwrap();
+    let expected = [tile(1, 0, &[first, second]), tile(0, 5, &[first]), tile(7, 7, &[])];
+    assert_eq!(found, expected, "in the order asked for, empty where none is kept");
+}
+
+pub(super) async fn checkpoints_are_found_by_what_they_cover(store: &dyn Store) {
+    assert_eq!(store.checkpoint(None).await, Ok(None));
+    for size in [4, 9, 20] {
+        store.keep_checkpoint(vec![], checkpoint(size, 1, "note")).await.unwrap();
+    }
+    for (asked, found) in [
+        (None, Some(20)),
+        (Some(1), Some(4)),
+        (Some(9), Some(9)),
+        (Some(10), Some(20)),
+        (Some(21), None),
+    ] {
+        let kept = store.checkpoint(asked).await.unwrap();
+        assert_eq!(kept.map(|it| it.size), found, "{asked:?}");
+    }
+    let cosigned = checkpoint(9, 1, "note with another signature");
+    store.keep_checkpoint(vec![], cosigned.clone()).await.unwrap();
+    assert_eq!(store.checkpoint(Some(9)).await, Ok(Some(cosigned)));
+}
+
+pub(super) async fn a_checkpoint_keeps_its_root(store: &dyn Store) {
+    let kept = checkpoint(4, 1, "note");
+    store.keep_checkpoint(vec![], kept.clone()).await.unwrap();
+    let other = store.keep_checkpoint(vec![tile(0, 0, &[[3; 32]])], checkpoint(4, 2, "note")).await;
+    assert!(matches!(other, Err(Error::Corrupt(_))), "{other:?}");
+    assert_eq!(store.checkpoint(None).await, Ok(Some(kept)));
+    let tiles = store.tiles(vec![TileId { level: 0, index: 0 }]).await.unwrap();
+    assert!(tiles[0].hashes.is_empty(), "all or nothing");
+}

@@ -1,0 +1,12 @@
+//! Evidence: the journal as a log that anyone can verify.
+//!
+//! The journal's entries are the leaves of a Merkle tree ([`tree`]); its head is signed at least
+//! each second when there is news ([`Log`]), as a note that others can cosign ([`note`]). Nothing
+//! here is on the way of a call: leaves are durable with their commits, and all else follows from
+//! them.
+
+mod log;
+pub mod note;
+pub mod tree;
+
+pub use log::{Log, LogError};

@@ -1,0 +1,95 @@
+//! The journal's tree above its leaves, and its checkpoints.
+
+use desmigratif_core::journal::Hash;
+use desmigratif_core::ports::store::Error;
+use desmigratif_core::ports::store::log::{Checkpoint, Tile, TileId};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::columns;
+use super::commit::signed;
+use super::fault::Failure;
+
+/// The hashes of at most `limit` leaves from `from` on.
+pub(super) fn leaf_hashes(conn: &Connection, from: u64, limit: u32) -> rusqlite::Result<Vec<Hash>> {
+    let Ok(from) = i64::try_from(from) else { return Ok(Vec::new()) };
+    conn.prepare_cached("SELECT leaf_hash FROM entry WHERE idx >= ?1 ORDER BY idx LIMIT ?2")?
+        .query_map(params![from, limit], |row| row.get(0))?
+        .collect()
+}
+
+/// Tiles, in the order asked for.
+pub(super) fn tiles(conn: &Connection, ids: &[TileId]) -> Result<Vec<Tile>, Failure> {
+    let mut find = conn.prepare_cached("SELECT hashes FROM tile WHERE level = ?1 AND idx = ?2")?;
+    let mut tiles = Vec::with_capacity(ids.len());
+    for id in ids {
+        let bytes: Option<Vec<u8>> =
+            find.query_row(params![id.level, signed(id.index)], |row| row.get(0)).optional()?;
+        let (hashes, rest) = bytes.as_deref().unwrap_or_default().as_chunks();
+        if !rest.is_empty() {
+            return Err(Error::Corrupt("a tile does not hold whole hashes".to_owned()).into());
+        }
+        tiles.push(Tile { id: *id, hashes: hashes.to_vec() });
+    }
+    Ok(tiles)
+}
+
+/// Keeps tiles and a checkpoint over them.
+pub(super) fn keep(
+    tx: &Connection,
+    tiles: &[Tile],
+    checkpoint: &Checkpoint,
+) -> Result<(), Failure> {
+    let other_root = tx
+        .prepare_cached("SELECT 1 FROM checkpoint WHERE size = ?1 AND root <> ?2")?
+        .exists(params![signed(checkpoint.size), checkpoint.root])?;
+    if other_root {
+        let what = "a checkpoint of this size has another root".to_owned();
+        return Err(Error::Corrupt(what).into());
+    }
+    let mut keep = tx.prepare_cached(
+        "INSERT INTO tile (level, idx, hashes) VALUES (?1, ?2, ?3)
+         ON CONFLICT DO UPDATE SET hashes = excluded.hashes
+             WHERE length(excluded.hashes) > length(hashes)",
+    )?;
+    for Tile { id, hashes } in tiles {
+        keep.execute(params![id.level, signed(id.index), hashes.as_flattened()])?;
+    }
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO checkpoint (size, root, at_us, note) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![
+        signed(checkpoint.size),
+        checkpoint.root,
+        checkpoint.at.as_microsecond(),
+        checkpoint.note,
+    ])?;
+    Ok(())
+}
+
+/// The first checkpoint of at least `size` leaves, or the last one.
+pub(super) fn checkpoint(
+    conn: &Connection,
+    size: Option<u64>,
+) -> rusqlite::Result<Option<Checkpoint>> {
+    let (sql, least) = match size {
+        Some(size) => (
+            "SELECT size, root, at_us, note FROM checkpoint WHERE size >= ?1 ORDER BY size LIMIT 1",
+            i64::try_from(size).unwrap_or(i64::MAX),
+        ),
+        None => (
+            "SELECT size, root, at_us, note FROM checkpoint WHERE size >= ?1
+             ORDER BY size DESC LIMIT 1",
+            0,
+        ),
+    };
+    conn.prepare_cached(sql)?.query_row([least], read).optional()
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
+    Ok(Checkpoint {
+        size: columns::count(row, 0)?,
+        root: row.get(1)?,
+        at: columns::time(row, 2)?,
+        note: row.get(3)?,
+    })
+}
