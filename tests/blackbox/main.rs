@@ -20,6 +20,7 @@ mod gateway;
 mod idempotency;
 mod input;
 mod journal;
+mod matrix;
 mod order;
 mod privacy;
 mod probes;
