@@ -13,6 +13,7 @@ mod cuts;
 mod deadletter;
 mod durability;
 mod edge;
+mod erasure;
 mod faults;
 mod folder;
 mod freshness;
