@@ -1,4 +1,7 @@
-//! Erasing a person at the person's own request.
+//! Erasing a person at the person's own request: over the wire, and by the command line.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use desmigratif_proto::admin::v1::admin_service_client::AdminServiceClient;
 use desmigratif_proto::admin::v1::{DeliveryState, ListDeliveriesRequest, PauseAdapterRequest};
@@ -23,7 +26,7 @@ use tonic::{Code, Status};
 use crate::calls::{
     look_up, register, registration, registration_of, submission, submit, verification, verify,
 };
-use crate::gateway::{Gateway, KENANGA, fresh_nik, new_id, reason, run, stating, worker};
+use crate::gateway::{Gateway, KENANGA, binary, fresh_nik, new_id, reason, run, stating, worker};
 
 const PURPOSE: &str = "data-subject-request";
 const CLINIC: &str = "klinik-indramayu";
@@ -306,4 +309,71 @@ async fn what_of_an_erased_person_waits_for_a_ministry_is_given_up() {
     let given_up = (DeliveryState::Discarded, "the person was erased");
     assert_eq!(state(&erased.clearance_id), given_up);
     assert_eq!(state(&kept.clearance_id), (DeliveryState::Waiting, ""));
+}
+
+/// Runs `subjects erase` with a text on standard input: exit status, stdout, stderr.
+fn erase_by_stdin(profile: &str, text: &str) -> (Option<i32>, String, String) {
+    let mut child = Command::new(binary())
+        .args(["subjects", "erase", "--nik-file", "-", "-o", "json", "--profile", profile])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_erases_whom_a_file_or_standard_input_names() {
+    let gateway = Gateway::shared();
+    let kemnaker = gateway.connect("kemnaker").await;
+    let (by_file, by_stdin) = (fresh_nik(), fresh_nik());
+    for nik in [&by_file, &by_stdin] {
+        register(&kemnaker, registration(nik)).await.unwrap();
+    }
+    let profile = gateway.data().join("operator.toml");
+    let profile = profile.to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("nik");
+    let path = file.to_str().unwrap();
+    let erase =
+        |profile: &str| run(&["subjects", "erase", "--nik-file", path, "--profile", profile]);
+
+    // What holds no NIK goes nowhere and is not repeated.
+    std::fs::write(&file, format!("{by_file}\n{by_stdin}\n")).unwrap();
+    let (status, out, err) = erase(profile);
+    assert_eq!((status, out.as_str()), (Some(64), ""));
+    assert!(err.contains("it must hold one NIK") && !err.contains(&by_file), "{err}");
+
+    std::fs::write(&file, format!("{by_file}\n")).unwrap();
+    let text = std::fs::read_to_string(profile).unwrap();
+    let as_kemnaker = gateway.data().join("erasing.toml");
+    std::fs::write(&as_kemnaker, text.replace("agencies/operator", "agencies/kemnaker")).unwrap();
+    let (status, _, err) = erase(as_kemnaker.to_str().unwrap());
+    assert_eq!(status, Some(1));
+    assert!(err.contains("PermissionDenied PURPOSE_NOT_HELD"), "{err}");
+
+    for nik in [&by_file, &by_stdin] {
+        look_up(&kemnaker, "placement-screening", nik).await.unwrap();
+    }
+    let (status, out, err) = erase(profile);
+    assert_eq!(status, Some(0), "{err}");
+    assert!(out.starts_with("the person is erased\nreceipt: entry "), "{out}");
+    let (status, out, err) = erase_by_stdin(profile, &by_stdin);
+    assert_eq!(status, Some(0), "{err}");
+    let shown: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let receipt = Receipt {
+        entry_index: shown["entry"].as_u64().unwrap(),
+        leaf_hash: hex::decode(shown["leaf"].as_str().unwrap()).unwrap(),
+        committed_at: None,
+    };
+    assert!(shown["committed_at"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+    assert_eq!(entry(&gateway, &receipt).3, receipt.leaf_hash);
+    for nik in [&by_file, &by_stdin] {
+        let gone = look_up(&kemnaker, "placement-screening", nik).await.unwrap_err();
+        assert_eq!(gone.code(), Code::NotFound);
+    }
 }
