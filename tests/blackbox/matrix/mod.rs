@@ -8,6 +8,7 @@ mod cast;
 mod contract;
 mod hidden;
 mod requests;
+mod rules;
 mod table;
 
 use std::collections::BTreeSet;
