@@ -72,6 +72,8 @@ pub(crate) async fn handshake(
     };
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     let tcp = TcpStream::connect(address).await?;
+    // As gRPC clients do: a message must not wait for the answer to its headers.
+    tcp.set_nodelay(true)?;
     let name = ServerName::try_from("localhost").unwrap();
     in_time(TlsConnector::from(Arc::new(config)).connect(name, tcp)).await
 }

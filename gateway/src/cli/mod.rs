@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use keys::KeysVerb;
-use operate::{AdaptersVerb, AgenciesVerb, DeliveriesVerb, SandboxVerb};
+use operate::{AdaptersVerb, AgenciesVerb, DeliveriesVerb, SandboxVerb, SubjectsVerb};
 use policy::PolicyVerb;
 
 /// Exit status for a bad command line or configuration (EX_USAGE of sysexits.h).
@@ -68,6 +68,9 @@ enum Verb {
     /// Look at deliveries to ministries, put dead ones back, give one up
     #[command(subcommand)]
     Deliveries(DeliveriesVerb),
+    /// Answer what a person demands of the exchange: erase the person
+    #[command(subcommand)]
+    Subjects(SubjectsVerb),
     /// Make the simulated ministries of `dev` fail, and lift it
     #[command(subcommand)]
     Sandbox(SandboxVerb),
@@ -198,6 +201,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Agencies(verb) => operate::run(verb.run()),
         Verb::Adapters(verb) => operate::run(verb.run()),
         Verb::Deliveries(verb) => operate::run(verb.run()),
+        Verb::Subjects(verb) => operate::run(verb.run()),
         Verb::Sandbox(verb) => operate::run(verb.run()),
         Verb::Policy(verb) => verb.run(),
         Verb::Keys(verb) => keys::run(&verb),

@@ -19,7 +19,7 @@ pub struct Verified {
     /// How each claimed element compares, and how far that can be relied on; no value unless the
     /// register, or the copy of an earlier answer, said something.
     pub found: Found<Check>,
-    /// The registered worker, if the person is one.
+    /// The registered worker, if the person is one whom the caller reaches.
     pub worker: Option<Uuid>,
 }
 
@@ -75,7 +75,8 @@ impl Exchange {
             let version = stored.version;
             let mut worker =
                 stored.record.into_worker().ok_or_else(|| Error::misfiled(Kind::Worker))?;
-            worker_id = Some(worker.id);
+            // Whoever does not reach the worker is not told that there is one.
+            worker_id = call.permit.reaches_worker(&worker).then_some(worker.id);
             // An answer that says nothing of the person, or is stale, or agrees on little more
             // than the sex, leaves what was known before.
             let fresh = found.availability == Availability::Available;

@@ -42,7 +42,7 @@ impl Exchange {
         freshness: Freshness,
     ) -> Result<Profile, Error> {
         if !call.permit.reaches(village) {
-            return Err(Error::NotFound(Kind::Worker));
+            return Err(Error::NotFound(Kind::VillageIndex));
         }
         let facilities = self
             .gazetteer

@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
-use desmigratif_core::journal::Entry;
 use desmigratif_core::nik::Nik;
 use desmigratif_core::text::Rule;
 use desmigratif_proto::Path;
 use desmigratif_proto::audit::v1::audit_service_server::AuditService;
 use desmigratif_proto::audit::v1::{
     EraseSubjectRequest, EraseSubjectResponse, GetCheckpointRequest, GetCheckpointResponse,
-    GetConsistencyProofRequest, GetConsistencyProofResponse, GetEntryRequest, GetEntryResponse,
-    GetInclusionProofRequest, GetInclusionProofResponse,
+    GetConsistencyProofRequest, GetConsistencyProofResponse, GetInclusionProofRequest,
+    GetInclusionProofResponse,
 };
 use tonic::{Request, Response, Status};
 
 use super::Failure;
-use super::flow::{ChangeRequest, Read, change, permit, read, receipted};
+use super::flow::{ChangeRequest, Read, change, read, receipted};
 use super::reading::Reading;
 use crate::audit::Log;
 use crate::exchange::{Call, Change, Error, Exchange};
@@ -74,18 +73,6 @@ impl AuditService for Audit {
         self.log.checkpoint(Some(size)).await.map_err(failed)?;
         let proof = self.log.tree().prove_consistency(size, earlier_size).await.map_err(failed)?;
         Ok(Response::new(GetConsistencyProofResponse { hashes: proofs::hashes(proof) }))
-    }
-
-    async fn get_entry(
-        &self,
-        request: Request<GetEntryRequest>,
-    ) -> Result<Response<GetEntryResponse>, Status> {
-        let permit = permit(&request)?;
-        let index = request.get_ref().index;
-        let found = self.exchange.store.entries(index, 1).await.map_err(failed)?;
-        let own = |entry: &Entry| entry.index == index && entry.draft.agency == permit.agency().id;
-        let entry = found.into_iter().find(own).ok_or(Failure::NoSuchEntry)?;
-        Ok(Response::new(proofs::entry(&entry)))
     }
 
     async fn erase_subject(

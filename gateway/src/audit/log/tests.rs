@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::super::note::{self, verify};
 use super::*;
-use crate::store::sqlite::Sqlite;
+use crate::store::sqlite::{self, Sqlite};
 use crate::store::vault::KeyRing;
 
 const ORIGIN: &str = "log.desmigratif.test";
@@ -54,8 +54,7 @@ impl Stand {
 
     /// Does something to the store's file that no gateway would.
     fn harm(&self, sql: &str) {
-        let path = self.folder.path().join("store.sqlite");
-        rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
+        sqlite::harm(&self.folder.path().join("store.sqlite"), sql);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an operator does with a running gateway: the verbs `agencies`, `adapters`,
-//! `deliveries` and `sandbox`.
+//! `deliveries`, `subjects` and `sandbox`.
 //!
-//! They are calls of AdminService like any other: over mutual TLS, with the operator's own
+//! They are calls of the contract like any other: over mutual TLS, with the operator's own
 //! certificate, authorised and journalled. A profile says where the gateway is and who asks.
 
 mod adapters;
@@ -10,6 +10,7 @@ mod deliveries;
 mod profile;
 mod sandbox;
 mod show;
+mod subjects;
 
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ pub(super) use agencies::AgenciesVerb;
 pub(super) use deliveries::DeliveriesVerb;
 pub(super) use profile::Profile;
 pub(super) use sandbox::SandboxVerb;
+pub(super) use subjects::SubjectsVerb;
 
 /// Who asks whom, and how the answer is shown.
 #[derive(Debug, Args)]

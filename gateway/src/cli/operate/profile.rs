@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use desmigratif_core::access::Purpose;
 use desmigratif_proto::admin::v1::admin_service_client::AdminServiceClient;
 use desmigratif_proto::admin::v1::agency_service_client::AgencyServiceClient;
+use desmigratif_proto::audit::v1::audit_service_client::AuditServiceClient;
 use serde::{Deserialize, Serialize};
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
@@ -35,16 +37,16 @@ pub(in crate::cli) struct Profile {
     pub(in crate::cli) sandbox: Option<SocketAddr>,
 }
 
-/// A client that states why it asks.
-pub(super) type Client = AdminServiceClient<InterceptedService<Channel, Operations>>;
+/// A channel whose calls state why the operator asks.
+pub(super) type Calls = InterceptedService<Channel, Stating>;
 
 /// States the operator's purpose on every call.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Operations;
+pub(super) struct Stating(Purpose);
 
-impl Interceptor for Operations {
+impl Interceptor for Stating {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let purpose = MetadataValue::from_static("operations");
+        let purpose = MetadataValue::from_static(self.0.as_str());
         request.metadata_mut().insert("desmigratif-purpose", purpose);
         Ok(request)
     }
@@ -88,16 +90,23 @@ impl Profile {
         })
     }
 
+    async fn calls(&self, purpose: Purpose) -> Result<Calls, Failure> {
+        Ok(InterceptedService::new(self.channel().await?, Stating(purpose)))
+    }
+
     /// A client of AgencyService.
-    pub(super) async fn agencies(
-        &self,
-    ) -> Result<AgencyServiceClient<InterceptedService<Channel, Operations>>, Failure> {
-        Ok(AgencyServiceClient::with_interceptor(self.channel().await?, Operations))
+    pub(super) async fn agencies(&self) -> Result<AgencyServiceClient<Calls>, Failure> {
+        Ok(AgencyServiceClient::new(self.calls(Purpose::Operations).await?))
+    }
+
+    /// A client of AuditService.
+    pub(super) async fn audit(&self) -> Result<AuditServiceClient<Calls>, Failure> {
+        Ok(AuditServiceClient::new(self.calls(Purpose::DataSubjectRequest).await?))
     }
 
     /// A client of AdminService.
-    pub(super) async fn client(&self) -> Result<Client, Failure> {
-        Ok(AdminServiceClient::with_interceptor(self.channel().await?, Operations))
+    pub(super) async fn client(&self) -> Result<AdminServiceClient<Calls>, Failure> {
+        Ok(AdminServiceClient::new(self.calls(Purpose::Operations).await?))
     }
 }
 

@@ -1,8 +1,8 @@
-//! Checkpoints, proofs and entries, for the wire.
+//! Checkpoints and proofs, for the wire.
 
-use desmigratif_core::journal::{Entry, EntryKind, Hash};
+use desmigratif_core::journal::Hash;
 use desmigratif_core::ports::store::log;
-use desmigratif_proto::audit::v1::{self as wire_v1, GetEntryResponse};
+use desmigratif_proto::audit::v1 as wire_v1;
 
 use super::super::{Failure, wire};
 use crate::audit::{LogError, tree};
@@ -21,30 +21,6 @@ pub(super) fn checkpoint(checkpoint: log::Checkpoint) -> wire_v1::Checkpoint {
 /// The hashes of a proof, for the wire.
 pub(super) fn hashes(proof: Vec<Hash>) -> Vec<Vec<u8>> {
     proof.into_iter().map(|hash| hash.to_vec()).collect()
-}
-
-/// An entry, for the agency that made it.
-pub(super) fn entry(entry: &Entry) -> GetEntryResponse {
-    let draft = &entry.draft;
-    GetEntryResponse {
-        index: entry.index,
-        committed_at: Some(wire::timestamp(entry.at)),
-        kind: kind(draft.kind).into(),
-        agency_id: draft.agency.to_string(),
-        purpose: draft.purpose.map(|it| wire::purpose(it).into()).unwrap_or_default(),
-        method: draft.method.clone(),
-        data_classes: wire::class_set(draft.classes).iter().map(Into::into).collect(),
-        people: u32::try_from(draft.subjects.len()).unwrap_or(u32::MAX),
-        leaf: entry.leaf(),
-    }
-}
-
-const fn kind(kind: EntryKind) -> wire_v1::EntryKind {
-    match kind {
-        EntryKind::Change => wire_v1::EntryKind::Change,
-        EntryKind::Disclosure => wire_v1::EntryKind::Disclosure,
-        EntryKind::Refusal => wire_v1::EntryKind::Refusal,
-    }
 }
 
 /// Why there is no checkpoint or proof. That the journal is not what was signed is for operators to

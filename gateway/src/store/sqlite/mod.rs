@@ -191,6 +191,12 @@ impl Drop for Sqlite {
     }
 }
 
+/// Does something to a store's file behind its back, for tests.
+#[cfg(test)]
+pub(crate) fn harm(path: &Path, sql: &str) {
+    Connection::open(path).expect("the store is there").execute_batch(sql).expect("it is SQL");
+}
+
 #[async_trait]
 impl Store for Sqlite {
     async fn commit(&self, commit: Commit) -> Result<Committed, Error> {
