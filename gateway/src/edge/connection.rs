@@ -101,9 +101,7 @@ pub(crate) struct Activity {
 pub(crate) enum Verdict {
     /// Nothing before this time.
     WaitUntil(Instant),
-    /// Close at once: there never was a call.
-    Close,
-    /// Say GOAWAY and let calls end.
+    /// Say GOAWAY, also to a peer that only has nothing to ask yet, and let calls end.
     GoAway,
 }
 
@@ -117,6 +115,12 @@ impl Activity {
         }
     }
 
+    /// Since when no call is under way; `None` while one is.
+    pub(crate) fn quiet_since(&self) -> Option<Instant> {
+        let quiet = self.ended.load(Relaxed) == self.begun.load(Relaxed);
+        quiet.then(|| self.accepted_at + Duration::from_millis(self.last_end_ms.load(Relaxed)))
+    }
+
     /// What is to happen at `now`, given how long a peer may take to begin its first call, how
     /// long a connection may be idle, and how old it may become.
     pub(crate) fn verdict(
@@ -126,18 +130,11 @@ impl Activity {
         idle: Duration,
         age: Duration,
     ) -> Verdict {
-        let begun = self.begun.load(Relaxed);
-        let until = if begun == 0 {
-            let until = self.accepted_at + first_call;
-            if now >= until {
-                return Verdict::Close;
-            }
+        let until = if self.begun.load(Relaxed) == 0 {
             // A first call may begin and end before that.
-            until.min(now + idle)
-        } else if self.ended.load(Relaxed) == begun {
-            self.accepted_at + Duration::from_millis(self.last_end_ms.load(Relaxed)) + idle
+            (self.accepted_at + first_call).min(now + idle)
         } else {
-            now + idle
+            self.quiet_since().unwrap_or(now) + idle
         };
         let until = until.min(self.accepted_at + age);
         if now >= until { Verdict::GoAway } else { Verdict::WaitUntil(until) }
@@ -161,10 +158,10 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_never_calls_is_closed() {
+    fn a_peer_that_never_calls_is_told_to_go() {
         let activity = Activity::new(Instant::now());
         assert_eq!(verdict(&activity, 3), wait(&activity, 10));
-        assert_eq!(verdict(&activity, 10), Verdict::Close);
+        assert_eq!(verdict(&activity, 10), Verdict::GoAway);
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //!    or headers that never end close the connection.
 //! 3. A connection that is idle or old is told to go away and closed when its calls have ended.
 //! 4. When draining begins, nothing is accepted any more, every connection is told to go away,
-//!    and calls under way may end until [`Settings::drain_timeout`].
+//!    and calls under way may end until [`Settings::drain_timeout`]. A connection on which
+//!    there are none is closed soon, whether or not the peer has heard.
 //!
 //! Invariant: at most [`Settings::connections`] are open, and never so many that the process runs
 //! out of file descriptors.
@@ -44,8 +45,11 @@ use crate::access::TrustDomain;
 /// Pauses of the accept loop when accepting fails for want of something, first and longest.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
-/// How long a connection without calls may take to hear that it is closed.
+/// How long a connection without calls under way may take to hear that it is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long the end of an answer may take to reach its caller over a connection that is closed.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// File descriptors that connections must leave to the rest of the process.
 const DESCRIPTORS_KEPT: usize = 256;
@@ -85,8 +89,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             connections: 10_000,
-            handshake_timeout: Duration::from_secs(10),
-            first_call_timeout: Duration::from_secs(9),
+            // With the farewell, and a busy machine: 10 seconds at most.
+            handshake_timeout: Duration::from_secs(9),
+            first_call_timeout: Duration::from_secs(8),
             idle_timeout: Duration::from_secs(300),
             connection_age: Duration::from_secs(3600),
             ping_interval: Duration::from_secs(30),
@@ -321,7 +326,8 @@ where
 
         let settings = &self.settings;
         let mut wake = accepted_at;
-        let mut going_away = false;
+        // Set when the peer has been told to go: until then calls under way may go on.
+        let mut gone_by = None;
         loop {
             tokio::select! {
                 ended = http2.as_mut() => {
@@ -331,36 +337,36 @@ where
                     return;
                 }
                 () = self.cut.cancelled() => return,
-                () = self.drain.cancelled(), if !going_away => {
-                    http2.as_mut().graceful_shutdown();
-                    going_away = true;
-                    wake = Instant::now() + settings.drain_timeout;
-                }
+                () = self.drain.cancelled(), if gone_by.is_none() => {}
                 () = sleep_until(wake) => {
-                    if going_away {
-                        tracing::debug!("connection cut after it was told to go away");
-                        return;
+                    let now = Instant::now();
+                    if let Some(gone_by) = gone_by {
+                        // A peer that does not hear has no say in how long draining takes.
+                        let quiet_since = connection.activity().quiet_since();
+                        let quiet = quiet_since.is_some_and(|since| now >= since + LINGER);
+                        if quiet || now >= gone_by {
+                            tracing::debug!("connection cut after it was told to go away");
+                            return;
+                        }
+                        wake = gone_by.min(now + FAREWELL);
+                        continue;
                     }
                     let verdict = connection.activity().verdict(
-                        Instant::now(),
+                        now,
                         settings.first_call_timeout,
                         settings.idle_timeout,
                         settings.connection_age,
                     );
-                    let grace = match verdict {
-                        Verdict::WaitUntil(until) => {
-                            wake = until;
-                            continue;
-                        }
-                        // Told as well, for a caller that only has nothing to ask yet.
-                        Verdict::Close => FAREWELL,
-                        Verdict::GoAway => settings.drain_timeout,
-                    };
-                    http2.as_mut().graceful_shutdown();
-                    going_away = true;
-                    wake = Instant::now() + grace;
+                    if let Verdict::WaitUntil(until) = verdict {
+                        wake = until;
+                        continue;
+                    }
                 }
             }
+            http2.as_mut().graceful_shutdown();
+            let now = Instant::now();
+            gone_by = Some(now + settings.drain_timeout);
+            wake = now + FAREWELL;
         }
     }
 }
