@@ -7,6 +7,8 @@ use desmigratif_proto::village::v1::GetVillageRequest;
 use prost::Message as _;
 use rcgen::ExtendedKeyUsagePurpose;
 use rustls::HandshakeKind;
+use tempfile::TempDir;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use tonic::Code;
@@ -76,7 +78,7 @@ async fn a_certificate_that_expires_is_refused_on_open_and_on_resumed_connection
     for _ in 0..2 {
         let mut stream = handshake_with(gateway.agencies, resuming.clone()).await.unwrap();
         // A ticket would come with the first bytes.
-        tokio::io::AsyncReadExt::read_exact(&mut stream, &mut [0; 9]).await.unwrap();
+        stream.read_exact(&mut [0; 9]).await.unwrap();
         let kind = stream.get_ref().1.handshake_kind();
         assert!(kind.is_some_and(|it| it != HandshakeKind::Resumed), "{kind:?}");
     }
@@ -94,7 +96,7 @@ async fn a_certificate_that_expires_is_refused_on_open_and_on_resumed_connection
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_certificate_is_refused_on_an_open_connection() {
     let authority = Authority::new();
-    let (folder, lists) = revoking(&authority, &[], 3_600);
+    let (folder, lists) = revoking(&authority);
     let gateway = authority.gateway(&[("DESMIGRATIF_TLS__CRLS", &lists)]);
     let [kemnaker, kemenkes] = [(KEMNAKER, 11), ("spiffe://blackbox.test/agency/kemenkes", 12)]
         .map(|(uri, serial)| authority.issue(Leaf { serial, ..Leaf::naming(&[uri]) }));
@@ -124,17 +126,19 @@ async fn a_revoked_certificate_is_refused_on_an_open_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_revocation_list_refuses_everyone_until_a_new_one_comes() {
     let authority = Authority::new();
-    let (folder, lists) = revoking(&authority, &[], 8);
+    let (folder, lists) = revoking(&authority);
     let gateway = authority.gateway(&[("DESMIGRATIF_TLS__CRLS", &lists)]);
     let identity = authority.issue(Leaf::naming(&[KEMNAKER]));
     let mut client = Raw::connect(&gateway, &identity).await;
     assert_eq!(call(&mut client).await.0, Code::Ok);
+    let list = folder.path().join("crl.pem");
+    std::fs::write(&list, authority.revoke(&[], in_seconds(6))).unwrap();
+    gateway.signal("HUP");
     eventually("it is refused", async || (call(&mut client).await == refused()).then_some(()))
         .await;
     assert!(!let_in(open(&gateway, &identity).await).await);
 
-    let list = authority.revoke(&[], in_seconds(3_600));
-    std::fs::write(folder.path().join("crl.pem"), list).unwrap();
+    std::fs::write(&list, authority.revoke(&[], in_seconds(3_600))).unwrap();
     gateway.signal("HUP");
     eventually("it counts again", async || (call(&mut client).await.0 == Code::Ok).then_some(()))
         .await;
@@ -164,10 +168,10 @@ fn a_gateway_does_not_start_with_a_revocation_list_that_does_not_count() {
     }
 }
 
-/// A folder with a revocation list that counts for so many seconds, and the setting that names it.
-fn revoking(authority: &Authority, serials: &[u64], seconds: u64) -> (tempfile::TempDir, String) {
+/// A folder with a list that revokes nothing yet, and the setting that names it.
+fn revoking(authority: &Authority) -> (TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("crl.pem");
-    std::fs::write(&path, authority.revoke(serials, in_seconds(seconds))).unwrap();
+    std::fs::write(&path, authority.revoke(&[], in_seconds(3_600))).unwrap();
     (folder, format!("[{path:?}]"))
 }

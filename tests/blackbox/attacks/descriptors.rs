@@ -12,9 +12,9 @@ use crate::folder::prepared;
 use crate::gateway::{Gateway, fresh_nik, serve};
 
 /// For so long the gateway is watched.
-const WATCHED: Duration = Duration::from_secs(3);
+const WATCHED: Duration = Duration::from_secs(2);
 /// So much of that time it may use. An accept loop that spins uses all of it.
-const USED: Duration = Duration::from_millis(600);
+const USED: Duration = Duration::from_millis(400);
 
 /// Connections that say nothing.
 async fn crowd(gateway: &Gateway, size: usize) -> Vec<TcpStream> {
