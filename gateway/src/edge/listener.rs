@@ -6,7 +6,8 @@
 //! 1. The TLS handshake ends within [`Settings::handshake_timeout`]; HTTP/2 by ALPN is required.
 //! 2. The first call begins within [`Settings::first_call_timeout`] of the accept: half a preface
 //!    or headers that never end close the connection.
-//! 3. A connection that is idle or old is told to go away and closed when its calls have ended.
+//! 3. A connection that is idle or old, or whose peer does not read an answer, is told to go away
+//!    and closed when its calls have ended.
 //! 4. When draining begins, nothing is accepted any more, every connection is told to go away,
 //!    and calls under way may end until [`Settings::drain_timeout`]. A connection on which
 //!    there are none is closed soon, whether or not the peer has heard.
@@ -36,7 +37,7 @@ use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tower::Service;
 
-use super::connection::{Connection, Verdict};
+use super::connection::{Connection, Patience, Verdict};
 use super::layers::{Authorise, Layers};
 use super::metrics::Metrics;
 use super::tls::{ALPN_H2, Tls};
@@ -64,6 +65,9 @@ pub struct Settings {
     /// From accept to the first call's complete headers. What has not come by then is told to go
     /// and closed within another second.
     pub first_call_timeout: Duration,
+    /// How long a call may go on until its answer has been read, which is longer than any deadline.
+    /// The connection of one that does is told to go.
+    pub call_timeout: Duration,
     /// How long a connection may stay open without a call.
     pub idle_timeout: Duration,
     /// How old a connection may become before the caller is asked to open another.
@@ -92,6 +96,7 @@ impl Default for Settings {
             // With the farewell, and a busy machine: 10 seconds at most.
             handshake_timeout: Duration::from_secs(9),
             first_call_timeout: Duration::from_secs(8),
+            call_timeout: Duration::from_secs(35),
             idle_timeout: Duration::from_secs(300),
             connection_age: Duration::from_secs(3600),
             ping_interval: Duration::from_secs(30),
@@ -325,6 +330,12 @@ where
         let mut http2 = pin!(self.http2.serve_connection(TokioIo::new(stream), service));
 
         let settings = &self.settings;
+        let patience = Patience {
+            first_call: settings.first_call_timeout,
+            call: settings.call_timeout,
+            idle: settings.idle_timeout,
+            age: settings.connection_age,
+        };
         let mut wake = accepted_at;
         // Set when the peer has been told to go: until then calls under way may go on.
         let mut gone_by = None;
@@ -351,12 +362,7 @@ where
                         wake = gone_by.min(now + FAREWELL);
                         continue;
                     }
-                    let verdict = connection.activity().verdict(
-                        now,
-                        settings.first_call_timeout,
-                        settings.idle_timeout,
-                        settings.connection_age,
-                    );
+                    let verdict = connection.activity().verdict(now, &patience);
                     if let Verdict::WaitUntil(until) = verdict {
                         wake = until;
                         continue;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use desmigratif_proto::village::v1::GetVillageRequest;
 use prost::Message as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -9,11 +10,15 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval};
 use tonic::Code;
 
-use super::wire::{DATA, END_HEADERS, HEADERS, PING, PREFACE, Peer, SETTINGS, block, frame};
+use super::wire::{
+    DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, Peer, SETTINGS, block, call,
+    frame,
+};
 use super::{GET_VILLAGE, REGISTER_WORKER};
 use crate::calls::registration;
+use crate::country::eventually;
 use crate::folder::prepared;
-use crate::gateway::{Gateway, fresh_nik, reason};
+use crate::gateway::{Gateway, KENANGA, fresh_nik, reason};
 use crate::raw::{Raw, framed};
 
 /// Until then a connection without a call is closed, whatever has been said on it.
@@ -112,4 +117,34 @@ async fn a_body_that_comes_byte_by_byte_ends_with_the_longest_deadline() {
     assert_eq!(reason(&status), "DEADLINE_EXCEEDED");
     assert!((1..5).contains(&took.as_secs()), "{took:?}");
     assert!(drip.await.unwrap(), "the body was not read to its end");
+}
+
+/// The like of that row: an answer that is not read holds the agency's place, and no longer than
+/// the longest deadline allows.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nobody_reads_frees_its_place_in_the_end() {
+    let limits = [
+        ("DESMIGRATIF_LIMITS__DEADLINE_SECONDS", "1"),
+        ("DESMIGRATIF_LIMITS__CONCURRENT_CALLS", "1"),
+    ];
+    let gateway = Gateway::serve(prepared(), &limits);
+    let identity = gateway.identity("kemnaker");
+    let request = framed(&GetVillageRequest { code: KENANGA.into() }.encode_to_vec());
+    let (mut deaf, _) = Peer::greeted(&gateway, &identity).await.unwrap();
+    // INITIAL_WINDOW_SIZE, so that no byte of an answer may be sent.
+    deaf.send(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0])).await.unwrap();
+    deaf.send(&call(1, 0, GET_VILLAGE, &[])).await.unwrap();
+    deaf.send(&frame(DATA, END_STREAM, 1, &request)).await.unwrap();
+    deaf.hear(|it| it.kind == HEADERS).await.unwrap();
+
+    let mut other = Raw::connect(&gateway, &identity).await;
+    let status = other.send(GET_VILLAGE, &[], request.clone()).await.status.unwrap();
+    assert_eq!(reason(&status), "TOO_MANY_CONCURRENT_CALLS", "{status:?}");
+    deaf.hear(|it| it.kind == GOAWAY).await.unwrap();
+    deaf.closed().await;
+    eventually("its place is free", async || {
+        let status = other.send(GET_VILLAGE, &[], request.clone()).await.status.unwrap();
+        (status.code() == Code::Ok).then_some(())
+    })
+    .await;
 }
