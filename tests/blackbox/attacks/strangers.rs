@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use prost::Message as _;
 use tokio::io::AsyncWriteExt as _;
@@ -102,7 +103,7 @@ async fn strangers_leave_nothing_behind() {
         (Code::Unauthenticated, "AGENCY_NOT_REGISTERED")
     );
 
-    let gateway = std::sync::Arc::new(gateway);
+    let gateway = Arc::new(gateway);
     let wave = || {
         let mut visits = JoinSet::new();
         for _ in 0..STRANGERS {
