@@ -1,65 +1,19 @@
-//! The door itself: who gets in with which certificate, and what is no gRPC call.
+//! The door itself: who gets in with which certificate, and until when an answer comes.
 
 use std::io;
 
 use desmigratif_proto::village::v1::GetVillageRequest;
-use http::{Method, StatusCode};
 use prost::Message as _;
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, SanType, date_time_ymd,
-};
+use rcgen::date_time_ymd;
 use tonic::Code;
 
+use crate::authority::{Authority, KEMNAKER, Leaf};
 use crate::calls::{register, registration};
-use crate::folder::prepared;
 use crate::gateway::{Gateway, KENANGA, fresh_nik, reason};
-use crate::raw::{Answer, Identity, Raw, handshake, let_in};
+use crate::raw::{Answer, Raw, handshake, let_in};
 
 const GET_VILLAGE: &str = "/desmigratif.village.v1.VillageService/GetVillage";
 const REGISTER_WORKER: &str = "/desmigratif.worker.v1.WorkerService/RegisterWorker";
-const KEMNAKER: &str = "spiffe://blackbox.test/agency/kemnaker";
-
-/// An authority of our own: that of `dev` never writes its key down.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    /// A client certificate with these URIs that expires with a year.
-    fn issue(&self, uris: &[&str], expires: i32) -> Identity {
-        let mut params = CertificateParams::default();
-        params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(expires, 12, 31);
-        params.subject_alt_names =
-            uris.iter().map(|&uri| SanType::URI(uri.try_into().unwrap())).collect();
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        params.use_authority_key_identifier_extension = true;
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap().pem();
-        Identity { certificate, key: key.serialize_pem() }
-    }
-
-    /// A gateway that trusts this authority.
-    fn gateway(&self) -> Gateway {
-        let data = prepared();
-        let ca = data.path().join("blackbox-ca.pem");
-        std::fs::write(&ca, self.0.pem()).unwrap();
-        let ca = ca.to_str().unwrap().to_owned();
-        Gateway::serve(
-            data,
-            &[
-                ("DESMIGRATIF_TLS__CLIENT_CA", ca.as_str()),
-                ("DESMIGRATIF_TLS__TRUST_DOMAIN", "blackbox.test"),
-            ],
-        )
-    }
-}
 
 async fn get_village(client: &mut Raw, headers: &[(&str, &str)]) -> Answer {
     let request = GetVillageRequest { code: KENANGA.into() };
@@ -69,7 +23,7 @@ async fn get_village(client: &mut Raw, headers: &[(&str, &str)]) -> Answer {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_certificate_that_names_one_registered_agency_may_call() {
     let authority = Authority::new();
-    let gateway = authority.gateway();
+    let gateway = authority.gateway(&[]);
     let kemenkes = "spiffe://blackbox.test/agency/kemenkes";
     for (uris, code, expected) in [
         (vec![KEMNAKER], Code::Ok, ""),
@@ -86,7 +40,7 @@ async fn only_a_certificate_that_names_one_registered_agency_may_call() {
             "AGENCY_NOT_REGISTERED",
         ),
     ] {
-        let mut client = Raw::connect(&gateway, &authority.issue(&uris, 2099)).await;
+        let mut client = Raw::connect(&gateway, &authority.issue(Leaf::naming(&uris))).await;
         let status = get_village(&mut client, &[]).await.status.unwrap();
         assert_eq!((status.code(), reason(&status).as_str()), (code, expected), "{uris:?}");
     }
@@ -95,11 +49,13 @@ async fn only_a_certificate_that_names_one_registered_agency_may_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_handshake_refuses_expired_absent_and_foreign_certificates_and_other_protocols() {
     let authority = Authority::new();
-    let gateway = authority.gateway();
+    let gateway = authority.gateway(&[]);
     let ca = gateway.ca();
-    let good = authority.issue(&[KEMNAKER], 2099);
-    let expired = authority.issue(&[KEMNAKER], 2021);
-    let foreign = Authority::new().issue(&[KEMNAKER], 2099);
+    let kemnaker = Leaf::naming(&[KEMNAKER]);
+    let good = authority.issue(kemnaker.clone());
+    let expired =
+        authority.issue(Leaf { expires: date_time_ymd(2021, 12, 31), ..kemnaker.clone() });
+    let foreign = Authority::new().issue(kemnaker);
     for (case, identity, alpn, expected) in [
         ("as it should be", Some(&good), &["h2"][..], true),
         ("expired", Some(&expired), &["h2"], false),
@@ -146,19 +102,4 @@ async fn deadlines_are_read_and_kept() {
     register(&gateway.connect("kemnaker").await, request).await.unwrap();
     let status = get_village(&mut client, &[("grpc-timeout", "20S")]).await.status.unwrap();
     assert_eq!(status.code(), Code::Ok);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_grpc_call_is_answered_in_http() {
-    let gateway = Gateway::shared();
-    let mut client = Raw::connect(&gateway, &gateway.identity("kemnaker")).await;
-    let grpc = &[("content-type", "application/grpc")];
-    let get = client.request(Method::GET, GET_VILLAGE, grpc, Vec::new()).await;
-    assert_eq!(get.http, StatusCode::METHOD_NOT_ALLOWED);
-    let json = &[("content-type", "application/json")];
-    let json = client.request(Method::POST, GET_VILLAGE, json, b"{}".to_vec()).await;
-    assert_eq!(json.http, StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    let unknown = client.call("/desmigratif.village.v1.VillageService/Nothing", &[], &[]).await;
-    let status = unknown.status.unwrap();
-    assert_eq!((status.code(), reason(&status).as_str()), (Code::Unimplemented, "METHOD_UNKNOWN"));
 }

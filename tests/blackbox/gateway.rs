@@ -67,7 +67,8 @@ impl Gateway {
         Self::wait_until_ready(serve(data.path(), overrides), data)
     }
 
-    fn wait_until_ready(mut command: Command, data: TempDir) -> Self {
+    /// Starts the gateway by a command of its own, and waits until it is ready.
+    pub(crate) fn wait_until_ready(mut command: Command, data: TempDir) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -100,6 +101,11 @@ impl Gateway {
         self.data.path()
     }
 
+    /// The id of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything that the gateway has logged so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.data().join("log")).unwrap()
@@ -115,13 +121,8 @@ impl Gateway {
     /// Sends a signal by name: "TERM", "INT", "HUP".
     pub(crate) fn signal(&self, name: &str) {
         let status =
-            Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+            Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status();
         assert!(status.unwrap().success());
-    }
-
-    /// The process.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// Waits until the process has ended by a signal.
@@ -154,7 +155,12 @@ impl Gateway {
 
     /// A connection with an agency's certificate.
     pub(crate) async fn connect(&self, agency: &str) -> Channel {
-        let Identity { certificate, key } = self.identity(agency);
+        self.connect_as(&self.identity(agency)).await
+    }
+
+    /// A connection with any certificate.
+    pub(crate) async fn connect_as(&self, identity: &Identity) -> Channel {
+        let Identity { certificate, key } = identity;
         let tls = ClientTlsConfig::new()
             .domain_name("localhost")
             .ca_certificate(Certificate::from_pem(self.ca()))

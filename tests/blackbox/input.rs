@@ -16,7 +16,6 @@ use tonic_types::StatusExt as _;
 
 use crate::calls::{look_up, register, registration};
 use crate::gateway::{Gateway, fresh_nik, new_id, reason, stating};
-use crate::raw::Raw;
 
 /// The broken fields of a refusal with their rules; each must be explained in two languages.
 fn violations(status: &Status) -> BTreeMap<String, String> {
@@ -191,20 +190,6 @@ async fn a_page_token_belongs_to_its_list() {
     for other in [list("33.07", &token), list("32.12", "nonsense")] {
         let status = villages.list_villages(other).await.unwrap_err();
         assert_eq!(violations(&status)["page_token"], "PAGE_TOKEN_INVALID");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn bytes_that_are_no_message_are_refused() {
-    let gateway = Gateway::shared();
-    let mut client = Raw::connect(&gateway, &gateway.identity("kemnaker")).await;
-    let purpose = ("desmigratif-purpose", "placement-screening");
-    let path = "/desmigratif.worker.v1.WorkerService/LookupWorker";
-    // A field without end; a length beyond the message; text that is no UTF-8.
-    for bytes in [&[0xff; 12][..], &[0x0a, 0x20, b'9'], &[0x0a, 0x02, 0xc3, 0x28]] {
-        let status = client.call(path, &[purpose], bytes).await.status.unwrap();
-        assert_eq!(status.code(), Code::InvalidArgument, "{bytes:?}: {status:?}");
-        assert_eq!(reason(&status), "MESSAGE_MALFORMED");
     }
 }
 

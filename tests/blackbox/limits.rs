@@ -10,7 +10,7 @@ use tonic_types::StatusExt as _;
 
 use crate::calls::{look_up, register, registration};
 use crate::gateway::{Gateway, fresh_nik, reason};
-use crate::journal::refusals;
+use crate::journal::entries;
 
 /// The least that the configuration takes.
 const PEOPLE: u32 = 500;
@@ -48,7 +48,7 @@ async fn an_agency_that_asks_about_too_many_people_is_told_so_and_journalled_onc
     assert_eq!(me.limits.unwrap().subjects_per_hour, PEOPLE);
     assert_eq!(me.limits_left, Some(LimitsLeft { concurrent_calls: 199, subjects: 0 }));
 
-    let before = refusals(&gateway).len();
+    let before = entries(&gateway, "refusal").len();
     for _ in 0..3 {
         let refused = look_up(&kemnaker, "placement-screening", &fresh_nik()).await.unwrap_err();
         assert_eq!(refused.code(), Code::ResourceExhausted);
@@ -61,7 +61,10 @@ async fn an_agency_that_asks_about_too_many_people_is_told_so_and_journalled_onc
         );
     }
     let method = "desmigratif.worker.v1.WorkerService/LookupWorker";
-    assert_eq!(refusals(&gateway)[before..], [("kemnaker".to_owned(), method.to_owned())]);
+    assert_eq!(
+        entries(&gateway, "refusal")[before..],
+        [("kemnaker".to_owned(), method.to_owned())]
+    );
 
     look_up(&kemnaker, "placement-screening", &known)
         .await

@@ -7,6 +7,8 @@
 
 mod access;
 mod agencies;
+mod attacks;
+mod authority;
 mod calls;
 mod country;
 mod cuts;
@@ -26,6 +28,7 @@ mod matrix;
 mod order;
 mod privacy;
 mod probes;
+mod process;
 mod raw;
 mod startup;
 mod tidy;

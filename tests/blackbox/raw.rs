@@ -1,5 +1,6 @@
 //! A client that can also do what no client should: any headers, any bytes, any certificate.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,7 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body::Frame;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject as _;
@@ -15,8 +18,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::Status;
 
 use crate::gateway::Gateway;
@@ -34,7 +40,7 @@ pub(crate) struct Identity {
 }
 
 /// An HTTP/2 connection over mutual TLS.
-pub(crate) struct Raw(SendRequest<Full<Bytes>>);
+pub(crate) struct Raw(SendRequest<Body>);
 
 /// The answer to a call.
 #[derive(Debug)]
@@ -54,6 +60,22 @@ pub(crate) async fn handshake(
     identity: Option<&Identity>,
     alpn: &[&str],
 ) -> io::Result<TlsStream<TcpStream>> {
+    handshake_with(address, Arc::new(tls(ca, identity, alpn))).await
+}
+
+/// A TLS connection to a gateway, opened with what earlier ones with this configuration have left.
+pub(crate) async fn handshake_with(
+    address: SocketAddr,
+    config: Arc<ClientConfig>,
+) -> io::Result<TlsStream<TcpStream>> {
+    let tcp = TcpStream::connect(address).await?;
+    tcp.set_nodelay(true)?;
+    let name = ServerName::try_from("localhost").unwrap();
+    in_time(TlsConnector::from(config).connect(name, tcp)).await
+}
+
+/// A client's side of TLS, with a certificate or none, that offers `alpn`.
+pub(crate) fn tls(ca: &str, identity: Option<&Identity>, alpn: &[&str]) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -71,11 +93,7 @@ pub(crate) async fn handshake(
         None => config.with_no_client_auth(),
     };
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let tcp = TcpStream::connect(address).await?;
-    // As gRPC clients do: a message must not wait for the answer to its headers.
-    tcp.set_nodelay(true)?;
-    let name = ServerName::try_from("localhost").unwrap();
-    in_time(TlsConnector::from(Arc::new(config)).connect(name, tcp)).await
+    config
 }
 
 /// Whether the gateway speaks first on a TLS connection, as HTTP/2 does once it has let a client
@@ -108,12 +126,17 @@ impl Raw {
         headers: &[(&str, &str)],
         message: &[u8],
     ) -> Answer {
-        let mut body = vec![0];
-        body.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
-        body.extend(message);
-        let mut all = vec![("content-type", "application/grpc"), ("te", "trailers")];
-        all.extend(headers);
-        self.request(Method::POST, path, &all, body).await
+        self.send(path, headers, framed(message)).await
+    }
+
+    /// A gRPC call with this body.
+    pub(crate) async fn send(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Answer {
+        self.request(Method::POST, path, &grpc(headers), body).await
     }
 
     /// Any HTTP request.
@@ -124,27 +147,68 @@ impl Raw {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Answer {
-        let mut request = Request::builder().method(method).uri(format!("https://localhost{path}"));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Full::new(Bytes::from(body))).unwrap();
-        in_time(async {
-            self.0.ready().await.unwrap();
-            let (head, body) = self.0.send_request(request).await.unwrap().into_parts();
-            let collected = body.collect().await.unwrap();
-            let trailers = collected.trailers().cloned().unwrap_or_default();
-            Answer {
-                http: head.status,
-                status: Status::from_header_map(&head.headers)
-                    .or_else(|| Status::from_header_map(&trailers)),
-                body: collected.to_bytes(),
-            }
-        })
-        .await
+        let body = Full::new(Bytes::from(body)).boxed_unsync();
+        let sender = self.0.clone();
+        answer(sender, request(method, path, headers, body)).await
+    }
+
+    /// A gRPC call whose body is what is sent on the channel, as it comes. The body ends when the
+    /// channel is dropped.
+    pub(crate) fn begin(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> (mpsc::UnboundedSender<Vec<u8>>, impl Future<Output = Answer> + Send + 'static) {
+        let (pieces, body) = mpsc::unbounded_channel();
+        let body = UnboundedReceiverStream::new(body).map(|it| Ok(Frame::data(Bytes::from(it))));
+        let body = StreamBody::new(body).boxed_unsync();
+        let request = request(Method::POST, path, &grpc(headers), body);
+        (pieces, answer(self.0.clone(), request))
     }
 }
 
-async fn in_time<F: Future>(future: F) -> F::Output {
+/// A message as gRPC frames it: not compressed, and its length.
+pub(crate) fn framed(message: &[u8]) -> Vec<u8> {
+    let mut body = vec![0];
+    body.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
+    body.extend(message);
+    body
+}
+
+/// The headers of every gRPC call, and more.
+fn grpc<'a>(headers: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut all = vec![("content-type", "application/grpc"), ("te", "trailers")];
+    all.extend(headers);
+    all
+}
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+fn request(method: Method, path: &str, headers: &[(&str, &str)], body: Body) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(format!("https://localhost{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(body).unwrap()
+}
+
+async fn answer(mut sender: SendRequest<Body>, request: Request<Body>) -> Answer {
+    in_time(async {
+        sender.ready().await.unwrap();
+        let (head, body) = sender.send_request(request).await.unwrap().into_parts();
+        let collected = body.collect().await.unwrap();
+        let trailers = collected.trailers().cloned().unwrap_or_default();
+        Answer {
+            http: head.status,
+            status: Status::from_header_map(&head.headers)
+                .or_else(|| Status::from_header_map(&trailers)),
+            body: collected.to_bytes(),
+        }
+    })
+    .await
+}
+
+/// Waits for what must come soon.
+pub(crate) async fn in_time<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.expect("an answer in time")
 }

@@ -41,6 +41,9 @@ use crate::telemetry::{self, Telemetry};
 /// How often certificate and policy files are looked at for changes.
 const FILE_WATCH: Duration = Duration::from_secs(20);
 
+/// How long a call may go on after its deadline, for its answer to be read.
+const BEYOND_DEADLINE: Duration = Duration::from_secs(5);
+
 /// Runs the gateway until it is told to stop.
 pub(super) fn run(path: &Path) -> Result<(), Failure> {
     let config = Config::read(path)?;
@@ -119,8 +122,12 @@ impl Gateway {
             Operators::bind(config.listen.operators, readiness.clone(), registry).await.map_err(
                 |error| busy(config.listen.operators, "listen.operators (dev: --operators)", error),
             )?;
+        let longest_call =
+            Duration::from_secs(config.limits.deadline_seconds.into()) + BEYOND_DEADLINE;
         let settings = listener::Settings {
             connections: config.limits.connections as usize,
+            call_timeout: longest_call,
+            drain_timeout: longest_call,
             ..listener::Settings::default()
         };
         let listener = Listener::bind(

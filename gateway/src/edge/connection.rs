@@ -1,7 +1,7 @@
 //! One open connection: who is at its other end, and whether anything happens on it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -69,31 +69,47 @@ impl Connection {
 
     /// Marks a call as under way until the answer is dropped.
     pub(crate) fn begin_call(self: &Arc<Self>) -> CallUnderWay {
-        self.activity.begun.fetch_add(1, Relaxed);
-        CallUnderWay(self.clone())
+        CallUnderWay { id: self.activity.begin(Instant::now()), connection: self.clone() }
     }
 }
 
 /// A call under way on a connection.
-pub(crate) struct CallUnderWay(Arc<Connection>);
+pub(crate) struct CallUnderWay {
+    connection: Arc<Connection>,
+    id: u64,
+}
 
 impl Drop for CallUnderWay {
     fn drop(&mut self) {
-        let activity = &self.0.activity;
-        // Time first: whoever sees the call ended sees when.
-        let since = u64::try_from(activity.accepted_at.elapsed().as_millis()).unwrap_or(u64::MAX);
-        activity.last_end_ms.fetch_max(since, Relaxed);
-        activity.ended.fetch_add(1, Relaxed);
+        self.connection.activity.end(self.id, Instant::now());
     }
 }
 
-/// Counts the calls of a connection, so that one on which nothing happens can be closed.
+/// The calls of a connection, so that one on which nothing happens can be closed.
 pub(crate) struct Activity {
     accepted_at: Instant,
-    begun: AtomicU64,
-    ended: AtomicU64,
-    /// Milliseconds from accept to the end of the last call.
-    last_end_ms: AtomicU64,
+    calls: Mutex<Calls>,
+}
+
+struct Calls {
+    begun: u64,
+    /// When each call that is under way has begun, oldest first.
+    under_way: BTreeMap<u64, Instant>,
+    /// When the last call has ended, or the connection was accepted.
+    quiet_since: Instant,
+}
+
+/// For how long a connection is borne.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// From the accept to its first call.
+    pub(crate) first_call: Duration,
+    /// While a call goes on.
+    pub(crate) call: Duration,
+    /// Without a call.
+    pub(crate) idle: Duration,
+    /// In all.
+    pub(crate) age: Duration,
 }
 
 /// What a connection is to do now.
@@ -101,46 +117,59 @@ pub(crate) struct Activity {
 pub(crate) enum Verdict {
     /// Nothing before this time.
     WaitUntil(Instant),
-    /// Close at once: there never was a call.
-    Close,
-    /// Say GOAWAY and let calls end.
+    /// Say GOAWAY, also to a peer that only has nothing to ask yet, and let calls end.
     GoAway,
 }
 
 impl Activity {
     fn new(accepted_at: Instant) -> Self {
-        Self {
-            accepted_at,
-            begun: AtomicU64::new(0),
-            ended: AtomicU64::new(0),
-            last_end_ms: AtomicU64::new(0),
-        }
+        let calls = Calls { begun: 0, under_way: BTreeMap::new(), quiet_since: accepted_at };
+        Self { accepted_at, calls: Mutex::new(calls) }
     }
 
-    /// What is to happen at `now`, given how long a peer may take to begin its first call, how
-    /// long a connection may be idle, and how old it may become.
-    pub(crate) fn verdict(
-        &self,
-        now: Instant,
-        first_call: Duration,
-        idle: Duration,
-        age: Duration,
-    ) -> Verdict {
-        let begun = self.begun.load(Relaxed);
-        let until = if begun == 0 {
-            let until = self.accepted_at + first_call;
-            if now >= until {
-                return Verdict::Close;
-            }
-            // A first call may begin and end before that.
-            until.min(now + idle)
-        } else if self.ended.load(Relaxed) == begun {
-            self.accepted_at + Duration::from_millis(self.last_end_ms.load(Relaxed)) + idle
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        // Nothing panics while it holds this lock, and the calls are whole even if it did.
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, now: Instant) -> u64 {
+        let mut calls = self.calls();
+        let id = calls.begun;
+        calls.begun += 1;
+        calls.under_way.insert(id, now);
+        id
+    }
+
+    fn end(&self, id: u64, now: Instant) {
+        let mut calls = self.calls();
+        calls.under_way.remove(&id);
+        calls.quiet_since = now;
+    }
+
+    /// Since when no call is under way; `None` while one is.
+    pub(crate) fn quiet_since(&self) -> Option<Instant> {
+        let calls = self.calls();
+        calls.under_way.is_empty().then_some(calls.quiet_since)
+    }
+
+    /// What is to happen at `now`. To be asked again no later than one call is borne, for one may
+    /// begin at any time.
+    pub(crate) fn verdict(&self, now: Instant, patience: &Patience) -> Verdict {
+        let calls = self.calls();
+        let until = if let Some((_, begun_at)) = calls.under_way.first_key_value() {
+            // Its deadline has passed by then: the peer does not read the answer.
+            *begun_at + patience.call
+        } else if calls.begun == 0 {
+            self.accepted_at + patience.first_call
         } else {
-            now + idle
+            calls.quiet_since + patience.idle
         };
-        let until = until.min(self.accepted_at + age);
-        if now >= until { Verdict::GoAway } else { Verdict::WaitUntil(until) }
+        let until = until.min(self.accepted_at + patience.age);
+        if now >= until {
+            Verdict::GoAway
+        } else {
+            Verdict::WaitUntil(until.min(now + patience.call))
+        }
     }
 }
 
@@ -148,42 +177,62 @@ impl Activity {
 mod tests {
     use super::*;
 
-    const FIRST: Duration = Duration::from_secs(10);
-    const IDLE: Duration = Duration::from_secs(100);
-    const AGE: Duration = Duration::from_secs(1000);
+    const PATIENCE: Patience = Patience {
+        first_call: Duration::from_secs(10),
+        call: Duration::from_secs(50),
+        idle: Duration::from_secs(100),
+        age: Duration::from_secs(1000),
+    };
+
+    fn at(activity: &Activity, after: u64) -> Instant {
+        activity.accepted_at + Duration::from_secs(after)
+    }
 
     fn verdict(activity: &Activity, after: u64) -> Verdict {
-        activity.verdict(activity.accepted_at + Duration::from_secs(after), FIRST, IDLE, AGE)
+        activity.verdict(at(activity, after), &PATIENCE)
     }
 
     fn wait(activity: &Activity, after: u64) -> Verdict {
-        Verdict::WaitUntil(activity.accepted_at + Duration::from_secs(after))
+        Verdict::WaitUntil(at(activity, after))
     }
 
     #[test]
-    fn a_peer_that_never_calls_is_closed() {
+    fn a_peer_that_never_calls_is_told_to_go() {
         let activity = Activity::new(Instant::now());
         assert_eq!(verdict(&activity, 3), wait(&activity, 10));
-        assert_eq!(verdict(&activity, 10), Verdict::Close);
+        assert_eq!(verdict(&activity, 10), Verdict::GoAway);
     }
 
     #[test]
     fn an_idle_connection_is_told_to_go() {
         let activity = Activity::new(Instant::now());
-        activity.begun.store(2, Relaxed);
-        activity.ended.store(1, Relaxed);
-        assert_eq!(verdict(&activity, 500), wait(&activity, 600), "a call is under way");
-        activity.ended.store(2, Relaxed);
-        activity.last_end_ms.store(500_000, Relaxed);
+        let calls = [400, 480].map(|after| activity.begin(at(&activity, after)));
+        activity.end(calls[0], at(&activity, 490));
+        assert_eq!(activity.quiet_since(), None, "a call is under way");
+        assert_eq!(verdict(&activity, 500), wait(&activity, 530));
+        activity.end(calls[1], at(&activity, 500));
+        assert_eq!(activity.quiet_since(), Some(at(&activity, 500)));
+        assert_eq!(verdict(&activity, 500), wait(&activity, 550), "one may begin meanwhile");
         assert_eq!(verdict(&activity, 599), wait(&activity, 600));
         assert_eq!(verdict(&activity, 600), Verdict::GoAway);
     }
 
     #[test]
+    fn a_connection_with_a_call_that_does_not_end_is_told_to_go() {
+        let activity = Activity::new(Instant::now());
+        activity.begin(at(&activity, 5));
+        let other = activity.begin(at(&activity, 20));
+        assert_eq!(verdict(&activity, 30), wait(&activity, 55));
+        activity.end(other, at(&activity, 40));
+        assert_eq!(verdict(&activity, 54), wait(&activity, 55));
+        assert_eq!(verdict(&activity, 55), Verdict::GoAway);
+    }
+
+    #[test]
     fn an_old_connection_is_told_to_go_even_when_busy() {
         let activity = Activity::new(Instant::now());
-        activity.begun.store(1, Relaxed);
-        assert_eq!(verdict(&activity, 950), wait(&activity, 1000));
+        activity.begin(at(&activity, 990));
+        assert_eq!(verdict(&activity, 995), wait(&activity, 1000));
         assert_eq!(verdict(&activity, 1000), Verdict::GoAway);
     }
 }

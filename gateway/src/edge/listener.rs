@@ -6,9 +6,11 @@
 //! 1. The TLS handshake ends within [`Settings::handshake_timeout`]; HTTP/2 by ALPN is required.
 //! 2. The first call begins within [`Settings::first_call_timeout`] of the accept: half a preface
 //!    or headers that never end close the connection.
-//! 3. A connection that is idle or old is told to go away and closed when its calls have ended.
+//! 3. A connection that is idle or old, or whose peer does not read an answer, is told to go away
+//!    and closed when its calls have ended.
 //! 4. When draining begins, nothing is accepted any more, every connection is told to go away,
-//!    and calls under way may end until [`Settings::drain_timeout`].
+//!    and calls under way may end until [`Settings::drain_timeout`]. A connection on which
+//!    there are none is closed soon, whether or not the peer has heard.
 //!
 //! Invariant: at most [`Settings::connections`] are open, and never so many that the process runs
 //! out of file descriptors.
@@ -35,7 +37,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tonic::body::Body;
 use tower::Service;
 
-use super::connection::{Connection, Verdict};
+use super::connection::{Connection, Patience, Verdict};
 use super::layers::{Authorise, Layers};
 use super::metrics::Metrics;
 use super::tls::{ALPN_H2, Tls};
@@ -44,8 +46,11 @@ use crate::access::TrustDomain;
 /// Pauses of the accept loop when accepting fails for want of something, first and longest.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
-/// How long a connection without calls may take to hear that it is closed.
+/// How long a connection without calls under way may take to hear that it is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long the end of an answer may take to reach its caller over a connection that is closed.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// File descriptors that connections must leave to the rest of the process.
 const DESCRIPTORS_KEPT: usize = 256;
@@ -60,6 +65,9 @@ pub struct Settings {
     /// From accept to the first call's complete headers. What has not come by then is told to go
     /// and closed within another second.
     pub first_call_timeout: Duration,
+    /// How long a call may go on until its answer has been read, which is longer than any deadline.
+    /// The connection of one that does is told to go.
+    pub call_timeout: Duration,
     /// How long a connection may stay open without a call.
     pub idle_timeout: Duration,
     /// How old a connection may become before the caller is asked to open another.
@@ -85,8 +93,10 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             connections: 10_000,
-            handshake_timeout: Duration::from_secs(10),
-            first_call_timeout: Duration::from_secs(9),
+            // With the farewell, and a busy machine: 10 seconds at most.
+            handshake_timeout: Duration::from_secs(9),
+            first_call_timeout: Duration::from_secs(8),
+            call_timeout: Duration::from_secs(35),
             idle_timeout: Duration::from_secs(300),
             connection_age: Duration::from_secs(3600),
             ping_interval: Duration::from_secs(30),
@@ -322,8 +332,15 @@ where
         let mut http2 = pin!(self.http2.serve_connection(TokioIo::new(stream), service));
 
         let settings = &self.settings;
+        let patience = Patience {
+            first_call: settings.first_call_timeout,
+            call: settings.call_timeout,
+            idle: settings.idle_timeout,
+            age: settings.connection_age,
+        };
         let mut wake = accepted_at;
-        let mut going_away = false;
+        // Set when the peer has been told to go: until then calls under way may go on.
+        let mut gone_by = None;
         loop {
             tokio::select! {
                 ended = http2.as_mut() => {
@@ -333,36 +350,31 @@ where
                     return;
                 }
                 () = self.cut.cancelled() => return,
-                () = self.drain.cancelled(), if !going_away => {
-                    http2.as_mut().graceful_shutdown();
-                    going_away = true;
-                    wake = Instant::now() + settings.drain_timeout;
-                }
+                () = self.drain.cancelled(), if gone_by.is_none() => {}
                 () = sleep_until(wake) => {
-                    if going_away {
-                        tracing::debug!("connection cut after it was told to go away");
-                        return;
-                    }
-                    let verdict = connection.activity().verdict(
-                        Instant::now(),
-                        settings.first_call_timeout,
-                        settings.idle_timeout,
-                        settings.connection_age,
-                    );
-                    let grace = match verdict {
-                        Verdict::WaitUntil(until) => {
-                            wake = until;
-                            continue;
+                    let now = Instant::now();
+                    if let Some(gone_by) = gone_by {
+                        // A peer that does not hear has no say in how long draining takes.
+                        let quiet_since = connection.activity().quiet_since();
+                        let quiet = quiet_since.is_some_and(|since| now >= since + LINGER);
+                        if quiet || now >= gone_by {
+                            tracing::debug!("connection cut after it was told to go away");
+                            return;
                         }
-                        // Told as well, for a caller that only has nothing to ask yet.
-                        Verdict::Close => FAREWELL,
-                        Verdict::GoAway => settings.drain_timeout,
-                    };
-                    http2.as_mut().graceful_shutdown();
-                    going_away = true;
-                    wake = Instant::now() + grace;
+                        wake = gone_by.min(now + FAREWELL);
+                        continue;
+                    }
+                    let verdict = connection.activity().verdict(now, &patience);
+                    if let Verdict::WaitUntil(until) = verdict {
+                        wake = until;
+                        continue;
+                    }
                 }
             }
+            http2.as_mut().graceful_shutdown();
+            let now = Instant::now();
+            gone_by = Some(now + settings.drain_timeout);
+            wake = now + FAREWELL;
         }
     }
 }

@@ -11,7 +11,8 @@
 //! - A revocation list that is malformed, expired or without an end date is never loaded, and one
 //!   that expires after it was loaded refuses every caller (fail closed).
 //! - A connection that stays open does not outlive its certificate: the chain is verified again
-//!   whenever files were reloaded, and at least every [`REVERIFY_SECONDS`].
+//!   whenever files were reloaded, when a revocation list has expired, and at least every
+//!   [`REVERIFY_SECONDS`].
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -121,6 +122,8 @@ pub enum Error {
 struct Loaded {
     config: Arc<ServerConfig>,
     verifier: Arc<dyn ClientCertVerifier>,
+    /// Seconds since the epoch at which the first revocation list expires.
+    lists_expire_at: i64,
     /// Counts readings, so that open connections notice a new one.
     generation: u64,
     /// The files as they were just before they were read.
@@ -235,7 +238,11 @@ impl VerifiedChain {
         if loaded.verifier.verify_client_cert(leaf, intermediates, at).is_err() {
             return false;
         }
-        self.counts_until.store(now.as_second() + REVERIFY_SECONDS, Relaxed);
+        let mut until = now.as_second() + REVERIFY_SECONDS;
+        if now.as_second() < loaded.lists_expire_at {
+            until = until.min(loaded.lists_expire_at);
+        }
+        self.counts_until.store(until, Relaxed);
         self.generation.store(loaded.generation, Relaxed);
         true
     }
@@ -271,9 +278,11 @@ fn read(files: &Files, clock: &Arc<dyn Clock>, generation: u64) -> Result<Loaded
     for certificate in certificates(&files.client_ca)? {
         roots.add(certificate).map_err(|_| Error::Certificate { path: files.client_ca.clone() })?;
     }
-    let mut crls = Vec::new();
+    let (mut crls, mut lists_expire_at) = (Vec::new(), i64::MAX);
     for path in &files.client_crls {
-        crls.extend(revocation_lists(path, now)?);
+        let (lists, expire_at) = revocation_lists(path, now)?;
+        crls.extend(lists);
+        lists_expire_at = lists_expire_at.min(expire_at);
     }
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .with_crls(crls)
@@ -289,7 +298,7 @@ fn read(files: &Files, clock: &Arc<dyn Clock>, generation: u64) -> Result<Loaded
     // No resumption, stateful or by ticket: it would skip the check of the client's certificate.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(Loaded { config: Arc::new(config), verifier, generation, stamps })
+    Ok(Loaded { config: Arc::new(config), verifier, lists_expire_at, generation, stamps })
 }
 
 /// All certificates of a PEM file; at least one.
@@ -316,10 +325,11 @@ fn check_own_validity(leaf: &CertificateDer<'_>, path: &Path, now: Timestamp) ->
 }
 
 /// All revocation lists of a PEM file; at least one, each with an end date that is yet to come.
+/// Answers with the first of those dates too, in seconds since the epoch.
 fn revocation_lists(
     path: &Path,
     now: Timestamp,
-) -> Result<Vec<CertificateRevocationListDer<'static>>, Error> {
+) -> Result<(Vec<CertificateRevocationListDer<'static>>, i64), Error> {
     let failed = |source| Error::Pem { path: path.to_owned(), source };
     let unusable = || Error::RevocationList { path: path.to_owned() };
     let all: Vec<_> = CertificateRevocationListDer::pem_file_iter(path)
@@ -329,6 +339,7 @@ fn revocation_lists(
     if all.is_empty() {
         return Err(failed(pem::Error::NoItemsFound));
     }
+    let mut first_expires_at = i64::MAX;
     for list in &all {
         let (_, list) = CertificateRevocationList::from_der(list).map_err(|_| unusable())?;
         let next_update = list.next_update().ok_or_else(unusable)?.timestamp();
@@ -336,6 +347,7 @@ fn revocation_lists(
         if next_update <= now {
             return Err(Error::RevocationListExpired { path: path.to_owned(), next_update });
         }
+        first_expires_at = first_expires_at.min(next_update.as_second());
     }
-    Ok(all)
+    Ok((all, first_expires_at))
 }

@@ -195,9 +195,6 @@ fn put_in_own_terms(headers: &mut HeaderMap) {
         (Code::OutOfRange, text) if text.starts_with("Error, decoded message length too large") => {
             body::too_large()
         }
-        (Code::ResourceExhausted, text) if text.starts_with("Error decompressing") => {
-            body::too_large()
-        }
         (Code::Unimplemented, "") => protocol::unknown_method(),
         _ => return,
     };

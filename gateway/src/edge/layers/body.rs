@@ -135,7 +135,8 @@ impl Messages {
     /// What the prefix says of the message's length.
     fn length(&self) -> Result<usize, Fault> {
         let [flag, length @ ..] = self.prefix;
-        if flag > 1 {
+        // No compression is ever agreed on, so that a flag for it is no flag.
+        if flag > 0 {
             return Err(malformed());
         }
         // A length that does not fit a usize is larger than any limit.
@@ -243,6 +244,7 @@ mod tests {
         let refused = stop(Code::InvalidArgument, "MESSAGE_MALFORMED");
         assert_eq!(pass(vec![message(9)[..12].to_vec()], false), refused, "cut short");
         assert_eq!(pass(vec![vec![0, 0]], true), refused, "half a prefix");
+        assert_eq!(pass(vec![vec![1, 0, 0, 0, 0]], false), refused, "compressed");
         assert_eq!(pass(vec![vec![2, 0, 0, 0, 0]], false), refused, "no such flag");
         assert_eq!(pass(vec![], false), refused, "no message");
         assert_eq!(pass(vec![], true), Ok(vec![]), "an empty stream is a stream");

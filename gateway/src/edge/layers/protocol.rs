@@ -9,7 +9,8 @@ use std::sync::Arc;
 use http::{HeaderMap, Request, StatusCode, header};
 use prost::Message;
 use prost_types::FileDescriptorSet;
-use tonic::Code;
+use tonic::metadata::MetadataValue;
+use tonic::{Code, Status};
 
 use super::Refusal;
 use crate::fault::{ErrorReason, Fault, fault};
@@ -17,6 +18,9 @@ use crate::fault::{ErrorReason, Fault, fault};
 /// The most metadata a call may carry, in bytes, counted as HTTP/2 counts a header list
 /// (RFC 9113 section 6.5.2: name, value and 32 bytes for each field).
 pub(crate) const METADATA_LIMIT: usize = 16 * 1024;
+
+/// The one encoding of messages that is taken.
+const UNCOMPRESSED: &str = "identity";
 
 /// A method of the contract, as far as the edge cares.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +88,9 @@ pub(crate) fn check<'m, B>(
         )
         .into());
     }
+    if !is_plain(request.headers()) {
+        return Err(Refusal::Grpc(compressed()));
+    }
     method.ok_or_else(|| unknown_method().into())
 }
 
@@ -95,6 +102,25 @@ pub(crate) fn unknown_method() -> Fault {
         "the gateway has no such method",
         "gateway tidak memiliki metode tersebut",
     )
+}
+
+/// The answer to compressed messages. It names what is taken, as the gRPC protocol asks, and not
+/// what was sent.
+fn compressed() -> Status {
+    let mut status = fault(
+        Code::Unimplemented,
+        ErrorReason::CompressionUnsupported,
+        "the gateway takes no compressed messages",
+        "gateway tidak menerima pesan terkompresi",
+    )
+    .into_status();
+    status.metadata_mut().insert("grpc-accept-encoding", MetadataValue::from_static(UNCOMPRESSED));
+    status
+}
+
+/// The messages are not compressed: what is small on the wire stays small in memory.
+fn is_plain(headers: &HeaderMap) -> bool {
+    headers.get_all("grpc-encoding").iter().all(|encoding| encoding == UNCOMPRESSED)
 }
 
 /// One content type, gRPC with protobuf messages.
@@ -161,6 +187,19 @@ mod tests {
             let refused = check(&request("POST", odd), Some(&known));
             assert_eq!(http_status(refused), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{odd:?}");
         }
+    }
+
+    #[test]
+    fn compressed_messages_are_not_taken() {
+        let known = known();
+        let mut request = request("POST", Some("application/grpc"));
+        request.headers_mut().insert("grpc-encoding", "identity".parse().unwrap());
+        assert!(check(&request, Some(&known)).is_ok());
+        request.headers_mut().append("grpc-encoding", "gzip".parse().unwrap());
+        let refused = check(&request, Some(&known));
+        let Err(Refusal::Grpc(status)) = &refused else { panic!("{refused:?}") };
+        assert_eq!(status.metadata().get("grpc-accept-encoding").unwrap(), "identity");
+        assert_eq!(reason(refused), (Code::Unimplemented, "COMPRESSION_UNSUPPORTED".into()));
     }
 
     #[test]

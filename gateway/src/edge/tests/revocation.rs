@@ -118,9 +118,10 @@ async fn an_expired_revocation_list_fails_closed() {
     let crl = ca.revoke(&[], (2026, 11, 25));
     let world = World::revoking(ca, &crl).await;
     let mut client = Client::connect(&world, &kemnaker()).await.unwrap();
+    let expiry: jiff::Timestamp = "2026-11-25T00:00:00Z".parse().unwrap();
+    world.clock.set(expiry - SignedDuration::from_secs(1));
     assert_eq!(client.call(CHECK).await.code(), Code::Ok);
-    let later = super::NOW.parse::<jiff::Timestamp>().unwrap() + SignedDuration::from_hours(24);
-    world.clock.set(later);
+    world.clock.set(expiry);
     assert_eq!(client.call(CHECK).await.code(), Code::Unauthenticated, "on the open connection");
     assert!(!let_in(&world, tls(&world, Some(&kemenkes()), &["h2"])).await, "and on a new one");
 }
