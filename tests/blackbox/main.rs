@@ -30,6 +30,7 @@ mod privacy;
 mod probes;
 mod process;
 mod raw;
+mod reload;
 mod startup;
 mod tidy;
 mod walk;
