@@ -16,6 +16,7 @@ mod deadletter;
 mod durability;
 mod edge;
 mod erasure;
+mod evidence;
 mod faults;
 mod folder;
 mod freshness;

@@ -26,6 +26,8 @@ pub mod birth;
 pub mod clearance;
 pub mod facility;
 pub mod family;
+#[cfg(test)]
+mod fuzz;
 pub mod geo;
 pub mod identity;
 pub mod journal;

@@ -3,10 +3,11 @@
 //! The journal's entries are the leaves of a Merkle tree ([`tree`]); its head is signed at least
 //! each second when there is news ([`Log`]), as a note that others can cosign ([`note`]). Nothing
 //! here is on the way of a call: leaves are durable with their commits, and all else follows from
-//! them.
+//! them. [`verify`] judges a journal by what was signed of it, without trust in whoever runs it.
 
 mod log;
 pub mod note;
 pub mod tree;
+pub mod verify;
 
 pub use log::{Log, LogError};

@@ -27,11 +27,12 @@ use crate::access::limits::Limits;
 use crate::access::{Directory, TrustDomain};
 use crate::audit::Log;
 use crate::config::{self, Config};
-use crate::edge::layers::{self, Layers, Methods};
+use crate::edge::layers::{self, Methods};
 use crate::edge::listener::{self, Drained, Listener};
 use crate::edge::metrics::Metrics;
 use crate::edge::operators::{Operators, Readiness};
 use crate::edge::tls::{self, Tls};
+use crate::edge::{self, Carried};
 use crate::exchange::{Exchange, FacilityIndex, Outbox, Wake, register};
 use crate::services;
 use crate::store::sqlite::{OpenError, Sqlite};
@@ -135,7 +136,7 @@ impl Gateway {
             settings,
             tls.clone(),
             trust_domain.clone(),
-            metrics.clone(),
+            metrics,
         )
         .await
         .map_err(|error| busy(config.listen.agencies, "listen.agencies (dev: --listen)", error))?;
@@ -189,20 +190,21 @@ impl Gateway {
         ])
         .map_err(|error| Failure::of("cannot read the contract", error))?;
         let refusals = TaskTracker::new();
-        let layers = Arc::new(Layers::new(
-            &layer_settings(limits),
+        let gate =
+            Gate { policy: policy.clone(), exchange: exchange.clone(), refusals: refusals.clone() };
+        let carried = Carried {
+            services: routes.routes().prepare(),
             methods,
-            directory.clone(),
-            Gate { policy: policy.clone(), exchange: exchange.clone(), refusals: refusals.clone() },
-            exchange.limits.clone(),
+            directory: directory.clone(),
+            authorise: gate,
+            limits: exchange.limits.clone(),
+            settings: layer_settings(limits),
             clock,
-            metrics,
-            routes.routes().prepare(),
-        ));
+        };
 
         let signals = Signals::new()?;
         let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
-        let edge = tokio::spawn(listener.serve(layers, drain.clone()));
+        let edge = tokio::spawn(edge::carry(listener, carried, drain.clone()));
         let operators_task = tokio::spawn(operators.serve(stop.clone()));
         let gauges = StoreGauges::new(&telemetry);
         let mut outboxes = JoinSet::new();

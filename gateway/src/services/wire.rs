@@ -94,7 +94,10 @@ pub(super) fn read_freshness(
                 "must be a duration that is not negative",
                 "harus lama waktu yang tidak negatif",
             );
-            let age = Duration::try_from(*age).map_err(|_| rule);
+            // Looked at before the conversion, which overflows on the least number of seconds.
+            let negative = age.seconds < 0 || age.nanos < 0;
+            let age = (!negative).then_some(*age).and_then(|age| Duration::try_from(age).ok());
+            let age = age.ok_or(rule);
             Some(reading.take(at.field("max_age"), age)?)
         }
     };

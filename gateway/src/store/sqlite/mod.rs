@@ -11,6 +11,7 @@
 //! [`Sqlite`] is to be used within a tokio runtime. Few run at a time; the others wait without
 //! holding a thread.
 
+mod archive;
 #[cfg(test)]
 mod at_rest;
 mod columns;
@@ -53,6 +54,7 @@ use writer::{Work, Writer, job};
 
 use super::vault::{KeyRing, Vault};
 
+pub use archive::Archive;
 pub use open::OpenError;
 
 /// How many reads run at a time.

@@ -80,7 +80,7 @@ const MIGRATIONS: [&str; 4] = [
 const SEALED: usize = 3;
 
 /// The schema that this version writes: the number of migrations.
-const SCHEMA: i64 = MIGRATIONS.len() as i64;
+pub(super) const SCHEMA: i64 = MIGRATIONS.len() as i64;
 
 /// How many statements a connection keeps prepared: more than there are.
 const STATEMENTS: usize = 128;
