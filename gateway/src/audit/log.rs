@@ -59,7 +59,7 @@ pub struct Log {
     clock: Arc<dyn Clock>,
     tree: Tree,
     /// The first signs for good; the others too, while those who verify change over.
-    keys: Vec<SigningKey>,
+    keys: Vec<Arc<SigningKey>>,
     /// One signs at a time.
     turn: Mutex<()>,
     size: Gauge<u64>,
@@ -68,7 +68,7 @@ pub struct Log {
 impl Log {
     /// The log under the keys' name. `keys` is not empty, and all have one name: the origin.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, keys: Vec<SigningKey>) -> Self {
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, keys: Vec<Arc<SigningKey>>) -> Self {
         let size = global::meter("desmigratif.audit")
             .u64_gauge("desmigratif.audit.checkpoint.size")
             .with_description("Entries of the journal under the last signed checkpoint.")
@@ -80,13 +80,13 @@ impl Log {
     /// The name of the log.
     #[must_use]
     pub fn origin(&self) -> &str {
-        self.keys.first().map_or("", SigningKey::name)
+        self.keys.first().map_or("", |key| key.name())
     }
 
     /// What its checkpoints are verified by, the present key first.
     #[must_use]
     pub fn verifying_keys(&self) -> Vec<VerifyingKey> {
-        self.keys.iter().map(SigningKey::log_key).collect()
+        self.keys.iter().map(|key| key.log_key()).collect()
     }
 
     /// The tree, for proofs.

@@ -110,16 +110,16 @@ impl SigningKey {
         VerifyingKey { name: self.name.clone(), kind, public }
     }
 
-    /// Signs any text as the log. The signature alone, 64 bytes.
+    /// The line that signs a text as the log.
     #[must_use]
-    pub fn sign(&self, text: &[u8]) -> Vec<u8> {
-        self.pair.sign(text).as_ref().to_vec()
+    pub fn sign_text(&self, text: &str) -> String {
+        line(&self.log_key(), self.pair.sign(text.as_bytes()).as_ref())
     }
 
     /// The line that signs a checkpoint as the log.
     #[must_use]
     pub fn sign_head(&self, head: &Head) -> String {
-        line(&self.log_key(), &self.sign(head.text().as_bytes()))
+        self.sign_text(&head.text())
     }
 
     /// The line that signs a checkpoint as a witness, at a time.
@@ -147,10 +147,16 @@ fn line(key: &VerifyingKey, signature: &[u8]) -> String {
     format!("\u{2014} {} {}", key.name, BASE64.encode(bytes))
 }
 
-/// A checkpoint's note: its text, a blank line, and lines of signatures.
+/// A checkpoint's note.
 #[must_use]
 pub fn note(head: &Head, signatures: &[String]) -> String {
-    let mut note = head.text();
+    signed(&head.text(), signatures)
+}
+
+/// A note: its text, which ends with a line's end, a blank line, and lines of signatures.
+#[must_use]
+pub fn signed(text: &str, signatures: &[String]) -> String {
+    let mut note = text.to_owned();
     note.push('\n');
     for signature in signatures {
         note.push_str(signature);
@@ -239,6 +245,27 @@ impl Verifiers for Known<'_> {
     }
 }
 
+/// Verifies a note that the log has signed with one of `keys`; gives its text.
+///
+/// # Errors
+/// [`Error`].
+pub fn verify_text(note: &str, keys: &[VerifyingKey]) -> Result<String, Error> {
+    let (text, _) = signatures(note, keys)?;
+    Ok(text)
+}
+
+/// The text of a note, and those signatures that known keys made.
+fn signatures(note: &str, known: &[VerifyingKey]) -> Result<(String, Vec<Signature>), Error> {
+    let note = Note::from_bytes(note.as_bytes()).map_err(|_| Error::Malformed)?;
+    let (good, _) = note.verify(&Known(known)).map_err(|error| match error {
+        signed_note::NoteError::UnverifiedNote => Error::UnknownKey,
+        signed_note::NoteError::InvalidSignature { .. } => Error::Forged,
+        _ => Error::Malformed,
+    })?;
+    let text = String::from_utf8(note.text().to_vec()).map_err(|_| Error::Malformed)?;
+    Ok((text, good))
+}
+
 /// Verifies a note: the checkpoint, which the log at `origin` has signed with one of `log`, and the
 /// keys of `witnesses` that have cosigned it.
 ///
@@ -250,17 +277,13 @@ pub fn verify(
     log: &[VerifyingKey],
     witnesses: &[VerifyingKey],
 ) -> Result<(Head, Vec<VerifyingKey>), Error> {
-    let note = Note::from_bytes(note.as_bytes()).map_err(|_| Error::Malformed)?;
-    let head = Head::parse(note.text())?;
+    // What it says before who has signed it: another log's note has no key that is known here.
+    let unread = Note::from_bytes(note.as_bytes()).map_err(|_| Error::Malformed)?;
+    let head = Head::parse(unread.text())?;
     if head.origin != origin {
         return Err(Error::OtherLog);
     }
-    let known = [log, witnesses].concat();
-    let (good, _) = note.verify(&Known(&known)).map_err(|error| match error {
-        signed_note::NoteError::UnverifiedNote => Error::UnknownKey,
-        signed_note::NoteError::InvalidSignature { .. } => Error::Forged,
-        _ => Error::Malformed,
-    })?;
+    let (_, good) = signatures(note, &[log, witnesses].concat())?;
     let signed = |key: &&VerifyingKey| {
         let by = |it: &Signature| it.name() == key.name && it.id() == key.key_id();
         good.iter().any(by)

@@ -99,6 +99,10 @@ impl Gateway {
         let key = subject_key(&config.keys.subject)?;
         let ring = key_ring(&config.keys.encryption)?;
         let log_keys = log_keys(&config.audit)?;
+        let signing_key = log_keys
+            .first()
+            .cloned()
+            .ok_or_else(|| Failure::Usage("audit.keys must name a key".to_owned()))?;
         let trust_domain = TrustDomain::parse(&config.tls.trust_domain)
             .map_err(|error| Failure::Usage(format!("tls.trust_domain: {error}")))?;
         let authority = authority(&config.tls, &trust_domain)?;
@@ -163,6 +167,7 @@ impl Gateway {
             gazetteer: Arc::new(gazetteer),
             facilities,
             validity: config.clearance.clone(),
+            signing_key,
             limits: Limits::new(config.limits.usual(), config.limits.own(), clock.clone()),
             ministries: connected,
             bounds: config.freshness.bounds(),

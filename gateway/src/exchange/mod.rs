@@ -37,6 +37,7 @@ use uuid::Uuid;
 use crate::access::issuer::Authority;
 use crate::access::limits::Limits;
 use crate::access::{Permit, TrustDomain};
+use crate::audit::note::SigningKey;
 use crate::deadline::Deadline;
 
 pub use agencies::{serves_region, submits_for_facility};
@@ -70,6 +71,8 @@ pub struct Exchange {
     pub validity: ValidityPolicy,
     /// What each agency may use.
     pub limits: Arc<Limits>,
+    /// The key that signs receipts: the log's present one.
+    pub signing_key: Arc<SigningKey>,
     /// The ministries that are connected.
     pub ministries: Ministries,
     /// How old answers may be when the caller does not say.
@@ -171,6 +174,7 @@ impl Exchange {
             facilities: FacilityIndex::of([]),
             validity: ValidityPolicy::default(),
             limits,
+            signing_key: Arc::new(SigningKey::new("log.test", &[8; 32]).expect("it is a name")),
             ministries,
             bounds: Bounds {
                 identity: std::time::Duration::ZERO,

@@ -25,11 +25,12 @@ use crate::exchange::{Availability, Exchange, Found, Freshness};
 const LEAST_AGE: i16 = 18;
 
 /// A receipt, for the wire.
-pub(super) fn receipt(receipt: &journal::Receipt) -> common::Receipt {
+pub(super) fn receipt(receipt: &journal::Receipt, signed_note: String) -> common::Receipt {
     common::Receipt {
         entry_index: receipt.index,
         leaf_hash: receipt.leaf_hash.to_vec(),
         committed_at: Some(timestamp(receipt.at)),
+        signed_note,
     }
 }
 

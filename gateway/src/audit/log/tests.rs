@@ -28,7 +28,7 @@ impl Stand {
         let path = folder.path().join("store.sqlite");
         let store = Sqlite::open(&path, clock.clone(), KeyRing::of_tests()).unwrap();
         let store = Arc::new(store);
-        let log = Log::new(store.clone(), clock, vec![key(1)]);
+        let log = Log::new(store.clone(), clock, vec![Arc::new(key(1))]);
         Self { folder, store, log }
     }
 
@@ -198,7 +198,7 @@ async fn while_keys_change_over_both_sign() {
     let stand = Stand::new();
     stand.append(1).await;
     let clock = stand.log.clock.clone();
-    let log = Log::new(stand.store.clone(), clock, vec![key(2), key(1)]);
+    let log = Log::new(stand.store.clone(), clock, vec![Arc::new(key(2)), Arc::new(key(1))]);
     let checkpoint = log.advance().await.unwrap().unwrap();
     for seed in [1, 2] {
         let known = [key(seed).log_key()];

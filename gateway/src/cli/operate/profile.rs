@@ -112,7 +112,7 @@ impl Profile {
 
 /// What a refusal means, in one line.
 #[allow(clippy::needless_pass_by_value, reason = "handed to map_err")]
-pub(super) fn refused(status: Status) -> Failure {
+pub(in crate::cli) fn refused(status: Status) -> Failure {
     let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
     let fields = status.get_details_bad_request().map(|it| it.field_violations).unwrap_or_default();
     let fields: String =
