@@ -20,6 +20,7 @@ mod evidence;
 mod faults;
 mod folder;
 mod freshness;
+mod full_disk;
 mod gateway;
 mod idempotency;
 mod input;

@@ -226,7 +226,13 @@ impl Gateway {
         let watchers = vec![
             tokio::spawn(tls.clone().watch(FILE_WATCH)),
             tokio::spawn(policy.clone().watch(FILE_WATCH)),
-            tokio::spawn(watch_store(exchange.clone(), directory, readiness.clone(), gauges)),
+            tokio::spawn(watch_store(
+                exchange.clone(),
+                directory,
+                readiness.clone(),
+                health.clone(),
+                gauges,
+            )),
         ];
         readiness.set_store_ok(true);
         set_serving(&health, ServingStatus::Serving).await;
@@ -312,6 +318,8 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// A file that may grow no further is an error that is answered, and not the end.
+    _file_size: Signal,
 }
 
 impl Signals {
@@ -321,6 +329,7 @@ impl Signals {
             terminate: on(SignalKind::terminate())?,
             interrupt: on(SignalKind::interrupt())?,
             hangup: on(SignalKind::hangup())?,
+            _file_size: on(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 

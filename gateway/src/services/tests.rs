@@ -104,6 +104,10 @@ impl Store for FullDisk {
         self.0.backlogs().await
     }
 
+    async fn writable(&self) -> Result<(), Error> {
+        Err(Error::Unavailable("the disk is full".into()))
+    }
+
     async fn verify(&self) -> Result<u64, Error> {
         self.0.verify().await
     }

@@ -31,6 +31,7 @@ mod writer;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -71,6 +72,8 @@ pub struct Sqlite {
     /// `None` only while it is being dropped.
     queue: Option<SyncSender<Box<dyn Work>>>,
     writer: Option<JoinHandle<()>>,
+    /// Whether the last write failed.
+    failing: Arc<AtomicBool>,
     readers: Pool<SqliteConnectionManager>,
     turns: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
@@ -90,7 +93,8 @@ impl Sqlite {
     pub fn open(path: &Path, clock: Arc<dyn Clock>, ring: KeyRing) -> Result<Self, OpenError> {
         let opened = open::open(path, READERS, ring, clock.now())?;
         let (queue, waiting) = sync_channel(QUEUE);
-        let writer = Writer::new(opened.writer, Arc::clone(&clock));
+        let failing = Arc::new(AtomicBool::new(false));
+        let writer = Writer::new(opened.writer, Arc::clone(&clock), Arc::clone(&failing));
         let writer = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.serve(&waiting))
@@ -98,6 +102,7 @@ impl Sqlite {
         Ok(Self {
             queue: Some(queue),
             writer: Some(writer),
+            failing,
             readers: opened.readers,
             turns: Arc::new(Semaphore::new(READERS as usize)),
             clock,
@@ -307,6 +312,17 @@ impl Store for Sqlite {
 
     async fn backlogs(&self) -> Result<Vec<Backlog>, Error> {
         self.read(|conn| Ok(outbox::backlogs(conn)?)).await
+    }
+
+    async fn writable(&self) -> Result<(), Error> {
+        if !self.failing.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.write(|tx, _, _| {
+            tx.execute("INSERT OR REPLACE INTO chore (name) VALUES ('trial')", [])?;
+            Ok(())
+        })
+        .await
     }
 
     async fn verify(&self) -> Result<u64, Error> {

@@ -310,6 +310,13 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::Unavailable`].
     async fn backlogs(&self) -> Result<Vec<Backlog>, Error>;
 
+    /// Whether the journal can be written: as the last write went, and after one that failed by
+    /// trying. Writes nothing that anybody could read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn writable(&self) -> Result<(), Error>;
+
     /// Reads the whole store and checks its invariants: the engine's own integrity, the density
     /// of the journal, every leaf against its hash. Returns the number of entries.
     ///
