@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use keys::KeysVerb;
-use operate::{AdaptersVerb, AgenciesVerb, DeliveriesVerb, SandboxVerb, SubjectsVerb};
+use operate::{AdaptersVerb, AgenciesVerb, AuditVerb, DeliveriesVerb, SandboxVerb, SubjectsVerb};
 use policy::PolicyVerb;
 
 /// Exit status for a bad command line or configuration (EX_USAGE of sysexits.h).
@@ -68,9 +68,12 @@ enum Verb {
     /// Look at deliveries to ministries, put dead ones back, give one up
     #[command(subcommand)]
     Deliveries(DeliveriesVerb),
-    /// Answer what a person demands of the exchange: erase the person
+    /// Answer what a person demands of the exchange: tell who read what, erase the person
     #[command(subcommand)]
     Subjects(SubjectsVerb),
+    /// Ask the journal whom a breach has exposed
+    #[command(subcommand)]
+    Audit(AuditVerb),
     /// Make the simulated ministries of `dev` fail, and lift it
     #[command(subcommand)]
     Sandbox(SandboxVerb),
@@ -202,6 +205,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Adapters(verb) => operate::run(verb.run()),
         Verb::Deliveries(verb) => operate::run(verb.run()),
         Verb::Subjects(verb) => operate::run(verb.run()),
+        Verb::Audit(verb) => operate::run(verb.run()),
         Verb::Sandbox(verb) => operate::run(verb.run()),
         Verb::Policy(verb) => verb.run(),
         Verb::Keys(verb) => keys::run(&verb),
