@@ -409,6 +409,43 @@ async fn a_breach_tells_whom_an_agency_exposed_over_the_wire_and_by_the_command_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_withholds_and_ends_it() {
+    let gateway = Gateway::shared();
+    let agencies = Agencies::of(&gateway).await;
+    let nik = fresh_nik();
+    agencies.register(&nik).await;
+    let profile = gateway.data().join("operator.toml");
+    let profile = profile.to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("nik");
+    std::fs::write(&file, &nik).unwrap();
+    let until = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
+    let mut args = vec!["subjects", "withhold", "--nik-file", file.to_str().unwrap()];
+    let until = until.to_string();
+    args.extend(["--agency", "kemnaker", "--from", "2026-01-01T00:00:00Z", "--until", &until]);
+    args.extend(["--ordered-by", "Pengadilan Contoh", "--legal-reference", "Penetapan 1/2026"]);
+    args.extend(["--profile", profile, "-o", "json"]);
+    let (status, out, err) = run(&args);
+    assert_eq!(status, Some(0), "{err}");
+    let shown: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(agencies.trail(&nik).await, []);
+
+    let id = shown["id"].as_str().unwrap();
+    let (status, out, err) = run(&["subjects", "end-withholding", id, "--profile", profile]);
+    assert_eq!(status, Some(0), "{err}");
+    assert!(out.starts_with(&format!("withholding {id} has ended\nreceipt: entry ")), "{out}");
+    let expected = [
+        ("operator", CHANGED, "EndWithholding"),
+        ("operator", READ, "ListDisclosures"),
+        ("operator", CHANGED, "WithholdDisclosures"),
+        ("kemnaker", CHANGED, "RegisterWorker"),
+    ];
+    let trail = agencies.trail(&nik).await;
+    assert_eq!(told(&trail), expected);
+    assert_eq!(trail[2].receipt.as_ref().unwrap().entry_index, shown["entry"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_command_line_tells_a_person_s_trail() {
     let gateway = Gateway::shared();
     let agencies = Agencies::of(&gateway).await;

@@ -1,7 +1,7 @@
 //! Withholdings: what a person is not told yet, since an authority has lawfully ordered it.
 //!
 //! A withholding hides entries from the person whom they concern, and from nobody else; it always
-//! has an end, and then the person is told of the entries and of the withholding itself.
+//! has an end, and then the person is told of the entries, and that they were withheld.
 //!
 //! It is kept in clear, not under the person's own key: a person who is erased meanwhile must not
 //! learn thereby what was to be withheld. So it holds a pseudonym and an order, and nothing of the

@@ -68,7 +68,7 @@ enum Verb {
     /// Look at deliveries to ministries, put dead ones back, give one up
     #[command(subcommand)]
     Deliveries(DeliveriesVerb),
-    /// Answer what a person demands of the exchange: tell who read what, erase the person
+    /// Answer what a person demands of the exchange: who read what, erase the person
     #[command(subcommand)]
     Subjects(SubjectsVerb),
     /// Ask the journal whom a breach has exposed

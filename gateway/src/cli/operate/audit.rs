@@ -56,8 +56,8 @@ impl AuditVerb {
         loop {
             let request = ReportBreachRequest {
                 agency_id: report.agency.clone(),
-                from: Some(timestamp(from)),
-                to: Some(timestamp(to)),
+                from: Some(show::timestamp(from)),
+                to: Some(show::timestamp(to)),
                 page_size: PAGE,
                 page_token,
             };
@@ -88,10 +88,6 @@ impl AuditVerb {
             }
         }
     }
-}
-
-fn timestamp(at: Timestamp) -> prost_types::Timestamp {
-    prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
 }
 
 /// A person as shown.

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use desmigratif_core::nik::Nik;
-use desmigratif_proto::audit::v1::{EraseSubjectRequest, ListDisclosuresRequest, TrailEntry};
+use desmigratif_proto::audit::v1::{
+    EndWithholdingRequest, EraseSubjectRequest, ListDisclosuresRequest, TrailEntry,
+    WithholdDisclosuresRequest,
+};
 use desmigratif_proto::common::v1::Receipt;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -50,6 +53,39 @@ pub(in crate::cli) enum SubjectsVerb {
         #[command(flatten)]
         operator: Operator,
     },
+    /// Withhold from a person what one agency reads and changes, on an authority's order
+    ///
+    /// Ends by itself; then the person is told of the entries, and that they were withheld.
+    Withhold {
+        /// File that holds the person's NIK and nothing else; "-" for standard input. On the
+        /// command line itself others would see it
+        #[arg(long, value_name = "FILE")]
+        nik_file: PathBuf,
+        /// The agency
+        #[arg(long, value_name = "ID")]
+        agency: String,
+        /// What the agency does from this time on: 2026-11-24T08:00:00+07:00
+        #[arg(long, value_name = "TIME")]
+        from: Timestamp,
+        /// Until when, within 366 days
+        #[arg(long, value_name = "TIME")]
+        until: Timestamp,
+        /// The authority; names no person
+        #[arg(long, value_name = "AUTHORITY")]
+        ordered_by: String,
+        /// The order and the law that it rests on; names no person
+        #[arg(long, value_name = "REFERENCE")]
+        legal_reference: String,
+        #[command(flatten)]
+        operator: Operator,
+    },
+    /// End a withholding before its time
+    EndWithholding {
+        /// The withholding, as `withhold` has told it
+        id: Uuid,
+        #[command(flatten)]
+        operator: Operator,
+    },
 }
 
 impl SubjectsVerb {
@@ -58,6 +94,27 @@ impl SubjectsVerb {
         match self {
             Self::Erase { nik_file, operator } => erase(&nik_file, &operator).await,
             Self::Disclosures { nik_file, operator } => disclosures(&nik_file, &operator).await,
+            Self::Withhold {
+                nik_file,
+                agency,
+                from,
+                until,
+                ordered_by,
+                legal_reference,
+                operator,
+            } => {
+                let request = WithholdDisclosuresRequest {
+                    request_id: Uuid::now_v7().to_string(),
+                    nik: read_nik(&nik_file)?.expose().to_owned(),
+                    agency_id: agency,
+                    from: Some(show::timestamp(from)),
+                    until: Some(show::timestamp(until)),
+                    ordered_by,
+                    legal_reference,
+                };
+                withhold(request, &operator).await
+            }
+            Self::EndWithholding { id, operator } => end_withholding(id, &operator).await,
         }
     }
 }
@@ -95,6 +152,45 @@ async fn disclosures(nik_file: &Path, operator: &Operator) -> Result<(), Failure
             return show::show(operator.output, &lines);
         }
     }
+}
+
+async fn withhold(request: WithholdDisclosuresRequest, operator: &Operator) -> Result<(), Failure> {
+    let mut client = Profile::read(&operator.profile)?.withholding().await?;
+    let answer = client.withhold_disclosures(request).await.map_err(refused)?.into_inner();
+    let receipt = Shown::of(&answer.receipt.unwrap_or_default());
+    let id = answer.withholding_id;
+    match operator.output {
+        Output::Json => show::json(&Withheld { id, receipt }),
+        Output::Table => say(format_args!(
+            "withheld: {id}\nreceipt: entry {}, leaf {}",
+            receipt.entry, receipt.leaf
+        )),
+    }
+}
+
+async fn end_withholding(id: Uuid, operator: &Operator) -> Result<(), Failure> {
+    let request = EndWithholdingRequest {
+        request_id: Uuid::now_v7().to_string(),
+        withholding_id: id.to_string(),
+    };
+    let mut client = Profile::read(&operator.profile)?.withholding().await?;
+    let answer = client.end_withholding(request).await.map_err(refused)?.into_inner();
+    let shown = Shown::of(&answer.receipt.unwrap_or_default());
+    match operator.output {
+        Output::Json => show::json(&shown),
+        Output::Table => say(format_args!(
+            "withholding {id} has ended\nreceipt: entry {}, leaf {}",
+            shown.entry, shown.leaf
+        )),
+    }
+}
+
+/// A withholding as it is shown.
+#[derive(Serialize)]
+struct Withheld {
+    id: String,
+    #[serde(flatten)]
+    receipt: Shown,
 }
 
 /// An entry as it is shown.
