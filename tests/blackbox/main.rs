@@ -13,6 +13,7 @@ mod calls;
 mod country;
 mod cuts;
 mod deadletter;
+mod disclosures;
 mod durability;
 mod edge;
 mod erasure;

@@ -40,4 +40,5 @@ pub mod stage;
 pub mod subject;
 pub mod text;
 pub mod village_index;
+pub mod withholding;
 pub mod worker;

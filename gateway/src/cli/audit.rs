@@ -9,8 +9,7 @@ use desmigratif_proto::audit::v1::audit_service_client::AuditServiceClient;
 use desmigratif_proto::audit::v1::{GetCheckpointRequest, GetInclusionProofRequest};
 
 use super::keys::log_keys;
-use super::operate::{Profile, refused};
-use super::serve::runtime;
+use super::operate::{self, Breach, Profile, refused};
 use super::{Failure, say};
 use crate::audit::evidence::{Evidence, Invalid, Proven};
 use crate::audit::note::VerifyingKey;
@@ -68,6 +67,7 @@ pub(super) enum AuditVerb {
         #[arg(long, value_name = "FILE", default_value = "desmigratif-data/operator.toml")]
         profile: PathBuf,
     },
+    Breach(Breach),
     /// Print the verifying keys of the log that a configuration signs with, the present one first
     Key {
         /// The configuration file (TOML)
@@ -77,21 +77,22 @@ pub(super) enum AuditVerb {
 }
 
 /// Does what the verb says.
-pub(super) fn run(verb: &AuditVerb) -> Result<(), Failure> {
+pub(super) fn run(verb: AuditVerb) -> Result<(), Failure> {
     match verb {
+        AuditVerb::Breach(breach) => operate::run(breach.run()),
         AuditVerb::Verify { file, log_keys, checkpoints, witnesses, quorum } => {
-            if is_store(file)? {
-                verify_store(file, log_keys, checkpoints)
+            if is_store(&file)? {
+                verify_store(&file, &log_keys, &checkpoints)
             } else {
-                verify_evidence(file, log_keys, witnesses, *quorum)
+                verify_evidence(&file, &log_keys, &witnesses, quorum)
             }
         }
         AuditVerb::Export { receipt, request, answer, out, profile } => {
             let shown = [request.as_deref(), answer.as_deref()];
-            runtime()?.block_on(export(receipt, shown, out, &Profile::read(profile)?))
+            operate::run(export(&receipt, shown, &out, &Profile::read(&profile)?))
         }
         AuditVerb::Key { config } => {
-            let keys = log_keys(&Config::read(config)?.audit)?;
+            let keys = log_keys(&Config::read(&config)?.audit)?;
             keys.iter().map(|key| key.log_key()).try_for_each(|key| say(format_args!("{key}")))
         }
     }

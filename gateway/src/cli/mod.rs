@@ -70,10 +70,10 @@ enum Verb {
     /// Look at deliveries to ministries, put dead ones back, give one up
     #[command(subcommand)]
     Deliveries(DeliveriesVerb),
-    /// Verify the journal as evidence, without a server and without trust in one
+    /// Verify the journal as evidence, without trust in whoever runs it; ask it whom a breach exposed
     #[command(subcommand)]
     Audit(AuditVerb),
-    /// Answer what a person demands of the exchange: erase the person
+    /// Answer what a person demands of the exchange: who read what, erase the person
     #[command(subcommand)]
     Subjects(SubjectsVerb),
     /// Make the simulated ministries of `dev` fail, and lift it
@@ -209,7 +209,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Subjects(verb) => operate::run(verb.run()),
         Verb::Sandbox(verb) => operate::run(verb.run()),
         Verb::Policy(verb) => verb.run(),
-        Verb::Audit(verb) => audit::run(&verb),
+        Verb::Audit(verb) => audit::run(verb),
         Verb::Keys(verb) => keys::run(&verb),
         Verb::Regions(RegionsVerb::Import { source, out }) => regions::import(&source, &out),
         Verb::Version => say(format_args!(

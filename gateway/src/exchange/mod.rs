@@ -20,6 +20,7 @@ mod register;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod worker;
 
 use std::sync::Arc;
@@ -53,6 +54,7 @@ pub use outbox::{Outbox, Settings as OutboxSettings, Wake};
 pub use profile::Profile;
 pub use register::register;
 pub use submit::Change;
+pub use trail::{NewWithholding, TrailLine};
 pub use worker::{NewFamilyMember, NewWorker, WorkerField, WorkerFilter};
 
 /// Everything that the use cases work with.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use desmigratif_core::access::{AgencyKind, Classes, Purpose};
+use desmigratif_core::agency::AgencyId;
 use desmigratif_core::birth::{self, BirthDate, Precision};
 use desmigratif_core::geo::Coordinate;
 use desmigratif_core::identity::Sex;
@@ -222,6 +223,16 @@ pub(super) fn read_name(reading: &mut Reading, at: Path<'_>, text: &str) -> Opti
         reading.warn(at, code, text);
     }
     Some(name)
+}
+
+/// An agency's id from the wire.
+pub(super) fn read_agency_id(reading: &mut Reading, at: Path<'_>, text: &str) -> Option<AgencyId> {
+    let rule = Rule::new(
+        "AGENCY_ID_INVALID",
+        "must be 2 to 63 characters of a-z, 0-9 and '-', beginning with a letter",
+        "harus 2 sampai 63 karakter a-z, 0-9 dan '-', diawali huruf",
+    );
+    reading.take(at, AgencyId::parse(text).map_err(|_| rule))
 }
 
 /// The code of a village in force from the wire. A retired code is refused with the advice to

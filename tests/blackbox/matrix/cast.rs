@@ -12,6 +12,7 @@ use desmigratif_proto::admin::v1::{
     Agency, CreateAgencyRequest, DeliveryState, IssueCertificateRequest, IssueCertificateResponse,
     ListDeliveriesRequest, PauseAdapterRequest,
 };
+use desmigratif_proto::audit::v1::audit_service_client::AuditServiceClient;
 use desmigratif_proto::common::v1 as common;
 use desmigratif_proto::health::v1::{
     Examiner, Finding, Interpretation, PregnancyResult, PregnancyTest, SubmitClearanceRequest,
@@ -28,7 +29,7 @@ use tonic::transport::Channel;
 
 use crate::calls::{
     first_village, register, registration, registration_of, submission, submit, verification,
-    verify,
+    verify, withholding,
 };
 use crate::folder::prepared;
 use crate::gateway::{Gateway, fresh_nik, new_id, stating};
@@ -120,6 +121,8 @@ pub(super) struct Cast {
     pub(super) spare_clearances: Pool<String>,
     /// Deliveries that wait.
     pub(super) deliveries: Pool<u64>,
+    /// Withholdings that are in force.
+    pub(super) withholdings: Pool<String>,
     /// Agencies with two certificates each.
     pub(super) pawns: Pool<Pawn>,
 }
@@ -155,6 +158,13 @@ impl Cast {
             ministry: common::AgencyKind::Kemenkes.into(),
             reason: "to have deliveries that wait".into(),
         };
+        let mut audit = AuditServiceClient::new(operator.clone());
+        let mut withholdings = Vec::new();
+        for _ in 0..3 {
+            let request = stating("operations", withholding(&fresh_nik()));
+            let withheld = audit.withhold_disclosures(request).await.unwrap();
+            withholdings.push(withheld.into_inner().withholding_id);
+        }
         let mut admin = AdminServiceClient::new(operator);
         admin.pause_adapter(stating("operations", pause)).await.unwrap();
 
@@ -198,6 +208,7 @@ impl Cast {
             spare_niks: spare_niks.into(),
             spare_clearances: spare_clearances.into(),
             deliveries: deliveries.into(),
+            withholdings: withholdings.into(),
             pawns: pawns.into(),
         }
     }

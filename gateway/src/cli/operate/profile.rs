@@ -99,9 +99,14 @@ impl Profile {
         Ok(AgencyServiceClient::new(self.calls(Purpose::Operations).await?))
     }
 
-    /// A client of AuditService.
+    /// A client of AuditService, to answer for a person's rights.
     pub(super) async fn audit(&self) -> Result<AuditServiceClient<Calls>, Failure> {
         Ok(AuditServiceClient::new(self.calls(Purpose::DataSubjectRequest).await?))
+    }
+
+    /// A client of AuditService, to carry out an authority's order.
+    pub(super) async fn withholding(&self) -> Result<AuditServiceClient<Calls>, Failure> {
+        Ok(AuditServiceClient::new(self.calls(Purpose::Operations).await?))
     }
 
     /// A client of AdminService.

@@ -25,6 +25,7 @@ mod read;
 mod seal;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod verify;
 mod writer;
 
@@ -40,8 +41,10 @@ use desmigratif_core::journal::{Entry, Hash};
 use desmigratif_core::ports::clock::Clock;
 use desmigratif_core::ports::store::log::{Checkpoint, Tile, TileId};
 use desmigratif_core::ports::store::outbox::{Backlog, Filter, Lease, Leased, Settlement, Status};
+use desmigratif_core::ports::store::trail::{Exposures, Span};
 use desmigratif_core::ports::store::{Commit, Committed, Error, Query, Request, Store, Tally};
 use desmigratif_core::record::{Key, Kind, Stored};
+use desmigratif_core::subject::Subject;
 use jiff::Timestamp;
 use r2d2::Pool;
 use r2d2_sqlite::SqliteConnectionManager;
@@ -278,6 +281,21 @@ impl Store for Sqlite {
 
     async fn entries(&self, from: u64, limit: u32) -> Result<Vec<Entry>, Error> {
         self.read(move |conn| Ok(read::entries(conn, from, limit)?)).await
+    }
+
+    async fn entries_about(
+        &self,
+        subject: &Subject,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, Error> {
+        let subject = *subject;
+        self.read(move |conn| Ok(trail::about(conn, &subject, before, limit)?)).await
+    }
+
+    async fn exposures(&self, span: &Span) -> Result<Exposures, Error> {
+        let span = span.clone();
+        self.read(move |conn| Ok(trail::exposures(conn, &span)?)).await
     }
 
     async fn leaf_hashes(&self, from: u64, limit: u32) -> Result<Vec<Hash>, Error> {
