@@ -32,7 +32,9 @@ macro_rules! each_request {
                 ListAgenciesRequest, CreateAgencyRequest, SuspendAgencyRequest,
                 ActivateAgencyRequest, RetireAgencyRequest, IssueCertificateRequest,
                 RegisterCertificateRequest, RemoveCertificateRequest;
-            audit: EraseSubjectRequest;
+            audit: GetCheckpointRequest, GetInclusionProofRequest, GetConsistencyProofRequest,
+                EraseSubjectRequest, ListDisclosuresRequest, WithholdDisclosuresRequest,
+                EndWithholdingRequest, ReportBreachRequest;
             connector: DeliverRequest, LookupRequest;
             health: SubmitClearanceRequest, SubmitClearancesRequest, GetClearanceRequest,
                 ListClearancesRequest, RevokeClearanceRequest, VerifyCertificateRequest,
