@@ -79,13 +79,11 @@ pub(super) fn exposures(conn: &Connection, span: &Span) -> Result<Exposures> {
             }
             present = Some(subject);
         }
-        let at: i64 = row.get(1)?;
+        if row.get_ref(2)?.as_str()? != span.agency.as_str() {
+            continue;
+        }
         let classes = columns::classes(row, 3)?;
-        let meant = from <= at
-            && at < to
-            && classes != Classes::NONE
-            && row.get_ref(2)?.as_str()? == span.agency.as_str();
-        if !meant {
+        if !(from..to).contains(&row.get(1)?) || classes == Classes::NONE {
             continue;
         }
         let at = columns::time(row, 1)?;

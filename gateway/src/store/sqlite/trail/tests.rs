@@ -131,7 +131,7 @@ async fn a_look_for_people_ends_where_it_has_seen_enough_and_goes_on_there() {
 /// A million entries about two people each, of three agencies, over half a million people; the file
 /// is on the disk, the system's cache is warm.
 #[tokio::test]
-#[ignore = "a measurement: cargo test --release -p desmigratif --lib a_breach_in_a_long_journal -- --ignored --nocapture"]
+#[ignore = "a measurement, which a busy machine spoils: cargo test --release -p desmigratif --lib a_breach_in_a_long_journal -- --ignored --nocapture"]
 #[allow(clippy::print_stdout, reason = "what was measured is for whoever asked for it")]
 async fn a_breach_in_a_long_journal_is_told_in_seconds() {
     const ENTRIES: u32 = 1_000_000;
