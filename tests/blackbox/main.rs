@@ -33,3 +33,4 @@ mod raw;
 mod startup;
 mod tidy;
 mod walk;
+mod witness;

@@ -1,8 +1,9 @@
-//! The log: signs the journal's head, and proves by it.
+//! The log: signs the journal's head, gathers the cosignatures of witnesses, and proves by it.
 //!
 //! Invariants: a head is signed only if it continues the last one that was signed, and only after
 //! all that it covers is durable. A journal that is shorter than its last checkpoint, or another
-//! one, is never signed again until an operator has looked.
+//! one, is never signed again until an operator has looked. Every cosignature that is kept was
+//! verified before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use tokio::sync::Mutex;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::note::{Head, SigningKey, VerifyingKey, note};
+use super::note::{self, Head, SigningKey, VerifyingKey, note};
 use super::tree::{self, Tree};
 
 /// How often the head is signed when there is news.
@@ -45,11 +46,34 @@ pub enum LogError {
         /// Size of the last checkpoint.
         signed: u64,
     },
+    /// A cosignature does not count.
+    #[error("cosignature refused: {0}")]
+    Cosignature(note::Error),
+    /// A note that is kept is not the one that was verified.
+    #[error("a checkpoint that is kept is {0}")]
+    Kept(note::Error),
 }
 
 impl From<desmigratif_core::ports::store::Error> for LogError {
     fn from(error: desmigratif_core::ports::store::Error) -> Self {
         Self::Tree(error.into())
+    }
+}
+
+/// The witnesses whose cosignatures count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Witnesses {
+    /// Their keys.
+    pub keys: Vec<VerifyingKey>,
+    /// How many must have cosigned a checkpoint for it to be witnessed.
+    pub quorum: usize,
+}
+
+impl Witnesses {
+    /// Whether so many have cosigned as must. Without witnesses nothing is witnessed.
+    #[must_use]
+    pub const fn suffice(&self, cosigned: usize) -> bool {
+        self.quorum > 0 && cosigned >= self.quorum
     }
 }
 
@@ -62,19 +86,36 @@ pub struct Log {
     keys: Vec<SigningKey>,
     /// One signs at a time.
     turn: Mutex<()>,
+    witnesses: Witnesses,
+    /// One cosignature at a time is added to a note.
+    cosigning: Mutex<()>,
     size: Gauge<u64>,
+    cosigned: Gauge<u64>,
 }
 
 impl Log {
     /// The log under the keys' name. `keys` is not empty, and all have one name: the origin.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, keys: Vec<SigningKey>) -> Self {
-        let size = global::meter("desmigratif.audit")
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        keys: Vec<SigningKey>,
+        witnesses: Witnesses,
+    ) -> Self {
+        let meter = global::meter("desmigratif.audit");
+        let size = meter
             .u64_gauge("desmigratif.audit.checkpoint.size")
             .with_description("Entries of the journal under the last signed checkpoint.")
             .build();
+        let cosigned = meter
+            .u64_gauge("desmigratif.audit.checkpoint.witnesses")
+            .with_description(
+                "Witnesses of the last checkpoint that was cosigned, or followed without it.",
+            )
+            .build();
         let tree = Tree::new(store.clone());
-        Self { store, clock, tree, keys, turn: Mutex::new(()), size }
+        let (turn, cosigning) = (Mutex::new(()), Mutex::new(()));
+        Self { store, clock, tree, keys, turn, witnesses, cosigning, size, cosigned }
     }
 
     /// The name of the log.
@@ -87,6 +128,55 @@ impl Log {
     #[must_use]
     pub fn verifying_keys(&self) -> Vec<VerifyingKey> {
         self.keys.iter().map(SigningKey::log_key).collect()
+    }
+
+    /// The witnesses whose cosignatures count.
+    #[must_use]
+    pub const fn witnesses(&self) -> &Witnesses {
+        &self.witnesses
+    }
+
+    /// Which of them have cosigned a checkpoint.
+    ///
+    /// # Errors
+    /// [`LogError::Kept`].
+    pub fn cosigners(&self, checkpoint: &Checkpoint) -> Result<Vec<&VerifyingKey>, LogError> {
+        note::cosigners(&checkpoint.note, &self.witnesses.keys).map_err(LogError::Kept)
+    }
+
+    /// The last checkpoint that is witnessed, by today's rule too.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub async fn witnessed(&self) -> Result<Option<Checkpoint>, LogError> {
+        let Some(kept) = self.store.witnessed_checkpoint().await? else { return Ok(None) };
+        let suffice = self.witnesses.suffice(self.cosigners(&kept)?.len());
+        Ok(Some(kept).filter(|_| suffice))
+    }
+
+    /// Adds a witness's cosignature, the line of a note, to the checkpoint of a size. The first of
+    /// each witness stays. Returns the checkpoint.
+    ///
+    /// # Errors
+    /// [`LogError`]; [`tree::Error::NoSuchSize`] when no checkpoint has the size.
+    pub async fn add_cosignature(&self, size: u64, line: &str) -> Result<Checkpoint, LogError> {
+        let _turn = self.cosigning.lock().await;
+        let kept = self.store.checkpoint(Some(size)).await?.filter(|it| it.size == size);
+        let mut kept = kept.ok_or(tree::Error::NoSuchSize)?;
+        let head = Head { origin: self.origin().to_owned(), size, root: kept.root };
+        let witness = note::cosigned_by(&head, line, &self.witnesses.keys);
+        let witness = witness.map_err(LogError::Cosignature)?;
+        let before = self.cosigners(&kept)?;
+        if before.contains(&witness) {
+            return Ok(kept);
+        }
+        let cosigned = before.len() + 1;
+        kept.note.push_str(line);
+        kept.note.push('\n');
+        kept.witnessed |= self.witnesses.suffice(cosigned);
+        self.store.keep_checkpoint(Vec::new(), kept.clone()).await?;
+        self.cosigned.record(cosigned as u64, &[]);
+        Ok(kept)
     }
 
     /// The tree, for proofs.
@@ -143,9 +233,12 @@ impl Log {
         let head = Head { origin: self.origin().to_owned(), size, root };
         let signatures: Vec<_> = self.keys.iter().map(|key| key.sign_head(&head)).collect();
         let note = note(&head, &signatures);
-        let checkpoint = Checkpoint { size, root, at: self.clock.now(), note };
+        let checkpoint = Checkpoint { size, root, at: self.clock.now(), note, witnessed: false };
         self.store.keep_checkpoint(tiles, checkpoint.clone()).await?;
         self.size.record(size, &[]);
+        if let Some(Ok(0)) = last.map(|last| self.cosigners(last).map(|it| it.len())) {
+            self.cosigned.record(0, &[]);
+        }
         Ok(checkpoint)
     }
 

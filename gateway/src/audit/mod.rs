@@ -10,4 +10,4 @@ pub mod note;
 pub mod tree;
 pub mod witness;
 
-pub use log::{Log, LogError};
+pub use log::{Log, LogError, Witnesses};

@@ -18,7 +18,7 @@ use tonic_health::server::HealthReporter;
 
 use super::gate::Gate;
 use super::gauges::{StoreGauges, watch_store};
-use super::keys::{key_fits, key_ring, log_keys, subject_key};
+use super::keys::{key_fits, key_ring, log_keys, subject_key, witnesses};
 use super::policy::{self, PolicyWatch};
 use super::registry::{not_yet_there, registered};
 use super::{Failure, memory, ministries, say};
@@ -97,7 +97,7 @@ impl Gateway {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let key = subject_key(&config.keys.subject)?;
         let ring = key_ring(&config.keys.encryption)?;
-        let log_keys = log_keys(&config.audit)?;
+        let (log_keys, witnesses) = (log_keys(&config.audit)?, witnesses(&config.audit)?);
         let trust_domain = TrustDomain::parse(&config.tls.trust_domain)
             .map_err(|error| Failure::Usage(format!("tls.trust_domain: {error}")))?;
         let authority = authority(&config.tls, &trust_domain)?;
@@ -170,7 +170,7 @@ impl Gateway {
             authority,
         });
 
-        let log = Arc::new(Log::new(exchange.store.clone(), clock.clone(), log_keys));
+        let log = Arc::new(Log::new(exchange.store.clone(), clock.clone(), log_keys, witnesses));
 
         let (health, health_service) = tonic_health::server::health_reporter();
         let reflection = tonic_reflection::server::Builder::configure()
@@ -244,6 +244,11 @@ impl Gateway {
             signals,
             telemetry,
         })
+    }
+
+    /// Is cancelled when the gateway begins to drain.
+    pub(super) fn draining(&self) -> CancellationToken {
+        self.drain.clone()
     }
 
     /// Serves until SIGTERM or SIGINT, then drains. SIGHUP reads TLS and policy files again.

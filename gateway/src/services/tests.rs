@@ -88,6 +88,10 @@ impl Store for FullDisk {
         self.0.checkpoint(size).await
     }
 
+    async fn witnessed_checkpoint(&self) -> Result<Option<Checkpoint>, Error> {
+        self.0.witnessed_checkpoint().await
+    }
+
     async fn lease(&self, lease: Lease) -> Result<Vec<Leased>, Error> {
         self.0.lease(lease).await
     }

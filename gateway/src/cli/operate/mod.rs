@@ -24,7 +24,7 @@ use super::serve::runtime;
 pub(super) use adapters::AdaptersVerb;
 pub(super) use agencies::AgenciesVerb;
 pub(super) use deliveries::DeliveriesVerb;
-pub(super) use profile::Profile;
+pub(super) use profile::{Calls, Profile, refused};
 pub(super) use sandbox::SandboxVerb;
 pub(super) use subjects::SubjectsVerb;
 

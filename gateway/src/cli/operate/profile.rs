@@ -38,11 +38,11 @@ pub(in crate::cli) struct Profile {
 }
 
 /// A channel whose calls state why the operator asks.
-pub(super) type Calls = InterceptedService<Channel, Stating>;
+pub(in crate::cli) type Calls = InterceptedService<Channel, Stating>;
 
 /// States the operator's purpose on every call.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stating(Purpose);
+pub(in crate::cli) struct Stating(Purpose);
 
 impl Interceptor for Stating {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -70,6 +70,16 @@ impl Profile {
                 path.display()
             ))
         })
+    }
+
+    /// The profile of an agency whose certificate lies beside this one's, as `dev` lays them.
+    pub(in crate::cli) fn as_agency(&self, agency: &str) -> Self {
+        let beside = |name: String| self.certificate.with_file_name(name);
+        Self {
+            certificate: beside(format!("{agency}.pem")),
+            key: beside(format!("{agency}-key.pem")),
+            ..self.clone()
+        }
     }
 
     /// Connects to the gateway.
@@ -100,8 +110,11 @@ impl Profile {
     }
 
     /// A client of AuditService.
-    pub(super) async fn audit(&self) -> Result<AuditServiceClient<Calls>, Failure> {
-        Ok(AuditServiceClient::new(self.calls(Purpose::DataSubjectRequest).await?))
+    pub(in crate::cli) async fn audit(
+        &self,
+        purpose: Purpose,
+    ) -> Result<AuditServiceClient<Calls>, Failure> {
+        Ok(AuditServiceClient::new(self.calls(purpose).await?))
     }
 
     /// A client of AdminService.
@@ -112,7 +125,7 @@ impl Profile {
 
 /// What a refusal means, in one line.
 #[allow(clippy::needless_pass_by_value, reason = "handed to map_err")]
-pub(super) fn refused(status: Status) -> Failure {
+pub(in crate::cli) fn refused(status: Status) -> Failure {
     let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
     let fields = status.get_details_bad_request().map(|it| it.field_violations).unwrap_or_default();
     let fields: String =

@@ -5,6 +5,7 @@ use std::io::{Read as _, stdin};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use desmigratif_core::access::Purpose;
 use desmigratif_core::nik::Nik;
 use desmigratif_proto::audit::v1::EraseSubjectRequest;
 use desmigratif_proto::common::v1::Receipt;
@@ -45,7 +46,7 @@ impl SubjectsVerb {
             request_id: Uuid::now_v7().to_string(),
             nik: read_nik(&nik_file)?.expose().to_owned(),
         };
-        let mut client = profile.audit().await?;
+        let mut client = profile.audit(Purpose::DataSubjectRequest).await?;
         let answer = client.erase_subject(request).await.map_err(refused)?.into_inner();
         let shown = Shown::of(&answer.receipt.unwrap_or_default());
         match operator.output {

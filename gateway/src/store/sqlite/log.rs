@@ -55,13 +55,15 @@ pub(super) fn keep(
         keep.execute(params![id.level, signed(id.index), hashes.as_flattened()])?;
     }
     tx.prepare_cached(
-        "INSERT OR REPLACE INTO checkpoint (size, root, at_us, note) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT OR REPLACE INTO checkpoint (size, root, at_us, note, witnessed)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
     .execute(params![
         signed(checkpoint.size),
         checkpoint.root,
         checkpoint.at.as_microsecond(),
         checkpoint.note,
+        checkpoint.witnessed,
     ])?;
     Ok(())
 }
@@ -73,16 +75,27 @@ pub(super) fn checkpoint(
 ) -> rusqlite::Result<Option<Checkpoint>> {
     let (sql, least) = match size {
         Some(size) => (
-            "SELECT size, root, at_us, note FROM checkpoint WHERE size >= ?1 ORDER BY size LIMIT 1",
+            "SELECT size, root, at_us, note, witnessed FROM checkpoint WHERE size >= ?1
+             ORDER BY size LIMIT 1",
             i64::try_from(size).unwrap_or(i64::MAX),
         ),
         None => (
-            "SELECT size, root, at_us, note FROM checkpoint WHERE size >= ?1
+            "SELECT size, root, at_us, note, witnessed FROM checkpoint WHERE size >= ?1
              ORDER BY size DESC LIMIT 1",
             0,
         ),
     };
     conn.prepare_cached(sql)?.query_row([least], read).optional()
+}
+
+/// The last checkpoint that is witnessed.
+pub(super) fn witnessed(conn: &Connection) -> rusqlite::Result<Option<Checkpoint>> {
+    conn.prepare_cached(
+        "SELECT size, root, at_us, note, witnessed FROM checkpoint WHERE witnessed = 1
+         ORDER BY size DESC LIMIT 1",
+    )?
+    .query_row([], read)
+    .optional()
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
@@ -91,5 +104,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
         root: row.get(1)?,
         at: columns::time(row, 2)?,
         note: row.get(3)?,
+        witnessed: row.get(4)?,
     })
 }

@@ -289,6 +289,10 @@ impl Store for Sqlite {
         self.read(move |conn| Ok(log::checkpoint(conn, size)?)).await
     }
 
+    async fn witnessed_checkpoint(&self) -> Result<Option<Checkpoint>, Error> {
+        self.read(|conn| Ok(log::witnessed(conn)?)).await
+    }
+
     async fn lease(&self, lease: Lease) -> Result<Vec<Leased>, Error> {
         let leased = self.write(move |tx, _, now| outbox::lease(tx, now, &lease)).await?;
         leased.into_iter().map(|leased| leased.open(&self.vault)).collect()

@@ -69,11 +69,12 @@ const APPLICATION: i64 = 0x4453_4D47;
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// The steps from an empty file to today's schema, in order. Never change one that was released.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/0001_store.sql"),
     include_str!("migrations/0002_outbox.sql"),
     include_str!("migrations/0003_sealed.sql"),
     include_str!("migrations/0004_log.sql"),
+    include_str!("migrations/0005_witnessed.sql"),
 ];
 
 /// The first schema under which nothing personal lies in clear.

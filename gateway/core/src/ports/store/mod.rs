@@ -284,6 +284,12 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::Unavailable`] or [`Error::Corrupt`].
     async fn checkpoint(&self, size: Option<u64>) -> Result<Option<Checkpoint>, Error>;
 
+    /// The last checkpoint that is kept as witnessed.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Corrupt`].
+    async fn witnessed_checkpoint(&self) -> Result<Option<Checkpoint>, Error>;
+
     /// Leases deliveries that are due, each the head of its line. An empty list when none is.
     ///
     /// # Errors

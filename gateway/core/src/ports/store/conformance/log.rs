@@ -6,7 +6,7 @@ use crate::ports::store::log::{Checkpoint, Tile, TileId};
 use crate::ports::store::{Error, Store};
 
 fn checkpoint(size: u64, root: u8, note: &str) -> Checkpoint {
-    Checkpoint { size, root: [root; 32], at: noon(), note: note.to_owned() }
+    Checkpoint { size, root: [root; 32], at: noon(), note: note.to_owned(), witnessed: false }
 }
 
 fn tile(level: u8, index: u64, hashes: &[Hash]) -> Tile {
@@ -57,6 +57,20 @@ pub(super) async fn checkpoints_are_found_by_what_they_cover(store: &dyn Store) 
     let cosigned = checkpoint(9, 1, "note with another signature");
     store.keep_checkpoint(vec![], cosigned.clone()).await.unwrap();
     assert_eq!(store.checkpoint(Some(9)).await, Ok(Some(cosigned)));
+}
+
+pub(super) async fn the_last_witnessed_checkpoint_is_found_behind_later_ones(store: &dyn Store) {
+    for size in [4, 9, 20] {
+        store.keep_checkpoint(vec![], checkpoint(size, 1, "note")).await.unwrap();
+    }
+    assert_eq!(store.witnessed_checkpoint().await, Ok(None));
+    for (size, last) in [(9, 9), (4, 9), (20, 20)] {
+        let witnessed = Checkpoint { witnessed: true, ..checkpoint(size, 1, "cosigned") };
+        store.keep_checkpoint(vec![], witnessed.clone()).await.unwrap();
+        assert_eq!(store.checkpoint(Some(size)).await, Ok(Some(witnessed)));
+        let found = store.witnessed_checkpoint().await.unwrap();
+        assert_eq!(found.map(|it| it.size), Some(last));
+    }
 }
 
 pub(super) async fn a_checkpoint_keeps_its_root(store: &dyn Store) {

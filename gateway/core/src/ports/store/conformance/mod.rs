@@ -30,7 +30,7 @@ pub use model::agrees_with_a_model;
 type Run<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 type Behaviour = for<'a> fn(&'a dyn Store, &'a SetClock) -> Run<'a>;
 
-const BEHAVIOURS: [Behaviour; 51] = [
+const BEHAVIOURS: [Behaviour; 52] = [
     |store, _| Box::pin(commits::a_commit_writes_all_its_parts(store)),
     |store, _| Box::pin(commits::a_record_comes_back_as_it_was_written(store)),
     |store, _| Box::pin(commits::a_commit_without_records_is_an_entry(store)),
@@ -76,6 +76,7 @@ const BEHAVIOURS: [Behaviour; 51] = [
     |store, _| Box::pin(log::leaf_hashes_are_those_of_the_receipts(store)),
     |store, _| Box::pin(log::a_tile_grows_and_never_shrinks(store)),
     |store, _| Box::pin(log::checkpoints_are_found_by_what_they_cover(store)),
+    |store, _| Box::pin(log::the_last_witnessed_checkpoint_is_found_behind_later_ones(store)),
     |store, _| Box::pin(log::a_checkpoint_keeps_its_root(store)),
     |store, _| Box::pin(lists::every_filter_finds_its_own(store)),
     |store, _| Box::pin(lists::filters_narrow_each_other(store)),

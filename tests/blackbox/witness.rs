@@ -1,0 +1,228 @@
+//! Witnesses: the real binary at a ministry, against the real gateway.
+
+use std::path::{Path, PathBuf};
+
+use desmigratif::audit::note::{VerifyingKey, verify};
+use desmigratif_proto::audit::v1::audit_service_client::AuditServiceClient;
+use desmigratif_proto::audit::v1::{
+    AddCosignatureRequest, GetCheckpointRequest, GetCheckpointResponse, Witnessing,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tonic::Code;
+use tonic::transport::Channel;
+use tonic_types::StatusExt as _;
+
+use crate::calls::{register, registration};
+use crate::folder::{files, prepared};
+use crate::gateway::{Gateway, fresh_nik, reason, run, stating};
+
+const ORIGIN: &str = "log.desmigratif.test";
+
+/// A checkpoint that the gateway shows now.
+async fn checkpoint(channel: &Channel, request: GetCheckpointRequest) -> GetCheckpointResponse {
+    let answer = AuditServiceClient::new(channel.clone()).get_checkpoint(request).await;
+    answer.unwrap().into_inner()
+}
+
+/// How far the last checkpoint is witnessed: of how many entries, by whom, by enough.
+async fn last(channel: &Channel) -> (u64, Vec<String>, bool) {
+    let answer = checkpoint(channel, GetCheckpointRequest::default()).await;
+    let Witnessing { cosigned_by, witnessed, .. } = answer.witnessing.unwrap();
+    (answer.checkpoint.unwrap().size, cosigned_by, witnessed)
+}
+
+/// Writes `count` entries, and waits until a signed head covers them; gives its size.
+async fn grow(channel: &Channel, count: usize) -> u64 {
+    let mut last = 0;
+    for _ in 0..count {
+        let answer = register(channel, registration(&fresh_nik())).await.unwrap();
+        last = answer.receipt.unwrap().entry_index;
+    }
+    let covering = GetCheckpointRequest { size: last + 1, witnessed: false };
+    checkpoint(channel, covering).await.checkpoint.unwrap().size
+}
+
+/// What a ministry has on its side: its profile, the witness's key and folder.
+struct Ministry {
+    agency: &'static str,
+    folder: TempDir,
+}
+
+impl Ministry {
+    fn new(agency: &'static str) -> Self {
+        Self { agency, folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn name(&self) -> String {
+        format!("{}.witness.desmigratif.test", self.agency)
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    /// Runs the witness once, with the key that the gateway's folder has for it or another.
+    fn look(&self, gateway: &Gateway, log: &[String], key: &Path) -> (Option<i32>, String, String) {
+        let tls = gateway.data().join("tls");
+        let (agency, tls) = (self.agency, tls.display());
+        let profile = self.folder.path().join("profile.toml");
+        let text = format!(
+            "gateway = \"{}\"\nserver_name = \"localhost\"\nca = \"{tls}/ca.pem\"\n\
+             certificate = \"{tls}/agencies/{agency}.pem\"\n\
+             key = \"{tls}/agencies/{agency}-key.pem\"\n",
+            gateway.agencies
+        );
+        std::fs::write(&profile, text).unwrap();
+        run(&[
+            "witness",
+            "--once",
+            "--profile",
+            profile.to_str().unwrap(),
+            "--key",
+            key.to_str().unwrap(),
+            "--name",
+            &self.name(),
+            "--log-key",
+            &log.join(","),
+            "--state",
+            self.state().to_str().unwrap(),
+        ])
+    }
+
+    /// Runs the witness once, as it should be.
+    fn cosigns(&self, gateway: &Gateway, log: &[String]) -> String {
+        let (status, out, err) = self.look(gateway, log, &key(gateway, self.agency));
+        assert_eq!(status, Some(0), "{out}{err}");
+        out
+    }
+
+    /// Runs the witness once, which must refuse and keep evidence; what it says, and that.
+    fn refuses(&self, gateway: &Gateway, log: &[String]) -> (String, Value) {
+        let (status, out, err) = self.look(gateway, log, &key(gateway, self.agency));
+        assert_eq!(status, Some(1), "{out}{err}");
+        let (_, path) = err.split_once("evidence: ").unwrap();
+        let evidence = std::fs::read(path.trim()).unwrap();
+        assert!(Path::new(path.trim()).starts_with(self.state()));
+        (err, serde_json::from_slice(&evidence).unwrap())
+    }
+}
+
+fn key(gateway: &Gateway, agency: &str) -> PathBuf {
+    gateway.data().join(format!("witnesses/{agency}.key"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_two_ministries_have_cosigned_is_witnessed_and_stays_to_be_found() {
+    let gateway = Gateway::serve(prepared(), &[]);
+    let kemnaker = gateway.connect("kemnaker").await;
+    let log = checkpoint(&kemnaker, GetCheckpointRequest::default()).await.verifying_keys;
+    let (first, second) = (Ministry::new("kemenkes"), Ministry::new("kemendagri"));
+
+    let size = grow(&kemnaker, 1).await;
+    let said = first.cosigns(&gateway, &log);
+    assert!(said.contains(&format!("cosigned  {size} entries")), "{said}");
+    assert_eq!(last(&kemnaker).await, (size, vec![first.name()], false));
+    first.cosigns(&gateway, &log);
+    assert_eq!(last(&kemnaker).await, (size, vec![first.name()], false), "counted once");
+
+    second.cosigns(&gateway, &log);
+    assert_eq!(last(&kemnaker).await, (size, vec![second.name(), first.name()], true));
+    let later = grow(&kemnaker, 2).await;
+    assert_eq!(last(&kemnaker).await, (later, vec![], false), "no entry but those two");
+    assert_eq!(later, size + 2, "a cosignature is no entry");
+
+    let witnessed = GetCheckpointRequest { witnessed: true, size: 0 };
+    let found = checkpoint(&kemnaker, witnessed).await;
+    let (note, witnessing) = (found.checkpoint.unwrap().note, found.witnessing.unwrap());
+    assert!(witnessing.witnessed);
+    let parse = |keys: &[String]| -> Vec<_> {
+        keys.iter().map(|key| VerifyingKey::parse(key).unwrap()).collect()
+    };
+    let witnesses = parse(&witnessing.witness_keys);
+    let (head, by) = verify(&note, ORIGIN, &parse(&log), &witnesses).unwrap();
+    assert_eq!((head.size, by.len()), (size, 2), "anyone can verify it");
+    let beyond = GetCheckpointRequest { witnessed: true, size: later };
+    let none = AuditServiceClient::new(kemnaker).get_checkpoint(beyond).await.unwrap_err();
+    assert_eq!((none.code(), reason(&none).as_str()), (Code::NotFound, "NOT_FOUND"));
+
+    first.cosigns(&gateway, &log);
+    second.cosigns(&gateway, &log);
+    let kemenkes = gateway.connect("kemenkes").await;
+    assert_eq!(last(&kemenkes).await, (later, vec![second.name(), first.name()], true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cosignature_of_nobody_known_is_refused_with_what_to_do() {
+    let gateway = Gateway::serve(prepared(), &[]);
+    let kemenkes = gateway.connect("kemenkes").await;
+    let answer = checkpoint(&kemenkes, GetCheckpointRequest::default()).await;
+    let shown = answer.checkpoint.unwrap();
+    let size = shown.size;
+    let ministry = Ministry::new("kemenkes");
+    let stranger = key(&gateway, "kemnaker");
+    let (status, out, err) = ministry.look(&gateway, &answer.verifying_keys, &stranger);
+    assert_eq!(status, Some(1), "{out}{err}");
+    assert!(err.contains("must be by a witness that the gateway knows"), "{err}");
+    assert!(out.contains(&ministry.name()), "it prints the key that is to be added: {out}");
+
+    let mut audit = AuditServiceClient::new(kemenkes.clone());
+    for (cosignature, rule) in [
+        ("\u{2014} kemenkes.witness.desmigratif.test AAAAAAAA", "WITNESS_UNKNOWN"),
+        ("no signature", "COSIGNATURE_MALFORMED"),
+        ("", "required"),
+    ] {
+        let request = AddCosignatureRequest { size, cosignature: cosignature.into() };
+        let refused = audit.add_cosignature(stating("oversight", request)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{cosignature}");
+        let fields = refused.get_details_bad_request().unwrap().field_violations;
+        assert_eq!((fields.len(), fields[0].field.as_str()), (1, "cosignature"));
+        assert_eq!(fields[0].reason.as_str(), rule);
+    }
+    let after = checkpoint(&kemenkes, GetCheckpointRequest::default()).await;
+    assert_eq!(after.checkpoint, Some(shown), "and changes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_whose_store_was_rolled_back_and_went_on_is_refused_with_evidence() {
+    let folder = prepared();
+    let earlier = files(folder.path());
+    let gateway = Gateway::serve(folder, &[]);
+    let kemnaker = gateway.connect("kemnaker").await;
+    let log = checkpoint(&kemnaker, GetCheckpointRequest::default()).await.verifying_keys;
+    let ministry = Ministry::new("kemenkes");
+    let seen = grow(&kemnaker, 5).await;
+    ministry.cosigns(&gateway, &log);
+    let folder = gateway.kill();
+
+    // Somebody puts an older copy of the store in place.
+    for store in ["store.sqlite", "store.sqlite-wal"] {
+        let path = folder.path().join(store);
+        match earlier.get(Path::new(store)) {
+            Some(bytes) => std::fs::write(path, bytes).unwrap(),
+            None => drop(std::fs::remove_file(path)),
+        }
+    }
+    let gateway = Gateway::serve(folder, &[]);
+    let kemnaker = gateway.connect("kemnaker").await;
+    let shown = grow(&kemnaker, 1).await;
+    assert!(shown < seen);
+    let (said, evidence) = ministry.refuses(&gateway, &log);
+    let told = format!("the log was rolled back: it shows {shown} entries after {seen}");
+    assert!(said.contains(&told), "{said}");
+    let size =
+        |note: &Value| note.as_str().unwrap().lines().nth(1).unwrap().parse::<u64>().unwrap();
+    assert_eq!((size(&evidence["seen"]), size(&evidence["shown"])), (seen, shown));
+
+    let forked = grow(&kemnaker, 9).await;
+    assert!(forked > seen);
+    let (said, evidence) = ministry.refuses(&gateway, &log);
+    assert!(said.contains("the log was forked"), "{said}");
+    let keys: Vec<_> = log.iter().map(|key| VerifyingKey::parse(key).unwrap()).collect();
+    for note in ["seen", "shown"] {
+        let note = evidence[note].as_str().unwrap();
+        assert!(verify(note, ORIGIN, &keys, &[]).is_ok(), "the log has signed both: {note}");
+    }
+    assert!(!evidence["proof"].as_array().unwrap().is_empty());
+    assert_eq!(last(&kemnaker).await, (forked, vec![], false), "nothing was cosigned");
+}
