@@ -35,7 +35,10 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
         say(format_args!("log key        {}", key.log_key()))?;
     }
     let witnesses = witnesses(&config.audit)?;
-    say(format_args!("witnesses      {} of {} suffice", witnesses.quorum, witnesses.keys.len()))?;
+    match witnesses.keys.len() {
+        0 => say(format_args!("witnesses      none"))?,
+        count => say(format_args!("witnesses      {count}, of whom {} suffice", witnesses.quorum))?,
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let unread = SdkMeterProvider::default().meter("desmigratif.check");
     Tls::load(tls_files(&config.tls), clock.clone(), Metrics::new(&unread))
