@@ -149,7 +149,8 @@ pub struct Audit {
     /// has, without spaces or plus signs.
     pub origin: String,
     /// The keys that sign the head: files with an Ed25519 seed, 64 hexadecimal digits. The first is
-    /// the present one; while others change over to it, the one before stands behind it.
+    /// the present one. A new one goes first, with the one before behind it at least for a start:
+    /// then a statement signed by both tells others to follow.
     pub keys: Vec<PathBuf>,
     /// The verifying keys of the witnesses whose cosignatures count (C2SP tlog-cosignature: name,
     /// id, key), as `desmigratif witness` prints them at each ministry.

@@ -15,7 +15,7 @@ use tonic_types::StatusExt as _;
 
 use crate::calls::{register, registration};
 use crate::folder::{files, prepared};
-use crate::gateway::{Gateway, fresh_nik, reason, run, stating};
+use crate::gateway::{Gateway, fresh_nik, reason, run, run_command, serve, stating};
 
 const ORIGIN: &str = "log.desmigratif.test";
 
@@ -225,4 +225,33 @@ async fn a_gateway_whose_store_was_rolled_back_and_went_on_is_refused_with_evide
     }
     assert!(!evidence["proof"].as_array().unwrap().is_empty());
     assert_eq!(last(&kemnaker).await, (forked, vec![], false), "nothing was cosigned");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_key_of_the_log_needs_the_old_one_behind_it_and_witnesses_follow() {
+    let gateway = Gateway::serve(prepared(), &[]);
+    let kemnaker = gateway.connect("kemnaker").await;
+    let old = checkpoint(&kemnaker, GetCheckpointRequest::default()).await.verifying_keys;
+    let ministry = Ministry::new("kemenkes");
+    ministry.cosigns(&gateway, &old);
+    let folder = gateway.kill();
+    std::fs::write(folder.path().join("new.key"), format!("{}\n", "5a".repeat(32))).unwrap();
+
+    let keys = |keys| [("DESMIGRATIF_AUDIT__KEYS", keys)];
+    let alone = keys(r#"["new.key"]"#);
+    let (status, out, err) = run_command(&mut serve(folder.path(), &alone));
+    assert_eq!(status, Some(64), "{out}{err}");
+    assert!(err.contains("put the key before behind the new one"), "{err}");
+
+    let gateway = Gateway::serve(folder, &keys(r#"["new.key", "log.key"]"#));
+    let kemnaker = gateway.connect("kemnaker").await;
+    grow(&kemnaker, 1).await;
+    ministry.cosigns(&gateway, &old);
+    let gateway = Gateway::serve(gateway.kill(), &alone);
+    let kemnaker = gateway.connect("kemnaker").await;
+    let size = grow(&kemnaker, 1).await;
+    let shown = checkpoint(&kemnaker, GetCheckpointRequest::default()).await;
+    assert!(!shown.verifying_keys.contains(&old[0]), "the old key is gone");
+    ministry.cosigns(&gateway, &old);
+    assert_eq!(last(&kemnaker).await, (size, vec![ministry.name()], false));
 }

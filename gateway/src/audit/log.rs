@@ -18,6 +18,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::note::{self, Head, SigningKey, VerifyingKey, note};
+use super::succession;
 use super::tree::{self, Tree};
 
 /// How often the head is signed when there is news.
@@ -49,6 +50,9 @@ pub enum LogError {
     /// A cosignature does not count.
     #[error("cosignature refused: {0}")]
     Cosignature(note::Error),
+    /// No key of the log has signed the last head.
+    #[error("the last head was signed by none of these keys")]
+    Stranger,
     /// A note that is kept is not the one that was verified.
     #[error("a checkpoint that is kept is {0}")]
     Kept(note::Error),
@@ -130,6 +134,38 @@ impl Log {
         self.keys.iter().map(SigningKey::log_key).collect()
     }
 
+    /// Puts the present key in the place of the one that has signed the last head, unless it has
+    /// signed that itself: keeps the statement by which others follow, and signs the head too.
+    ///
+    /// # Errors
+    /// [`LogError`]; [`LogError::Stranger`] when none of the keys has signed the last head, so that
+    /// nobody would know why to rely on the present one.
+    pub async fn succeed(&self) -> Result<(), LogError> {
+        let _turn = self.cosigning.lock().await;
+        let Some(mut last) = self.store.checkpoint(None).await? else { return Ok(()) };
+        let signed = |key: &&SigningKey| {
+            let key = [key.log_key()];
+            note::signed_by(&last.note, &key).is_ok_and(|by| !by.is_empty())
+        };
+        let earlier = self.keys.iter().find(signed).ok_or(LogError::Stranger)?;
+        let Some(present) = self.keys.first().filter(|key| !signed(key)) else { return Ok(()) };
+        self.store.keep_succession(succession::statement(earlier, present)).await?;
+        let (origin, size, root) = (self.origin().to_owned(), last.size, last.root);
+        last.note.push_str(&present.sign_head(&Head { origin, size, root }));
+        last.note.push('\n');
+        self.store.keep_checkpoint(Vec::new(), last).await?;
+        tracing::info!(key = %present.log_key(), "the log has another key");
+        Ok(())
+    }
+
+    /// The statements by which its keys have followed each other.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub async fn successions(&self) -> Result<Vec<String>, LogError> {
+        Ok(self.store.successions().await?)
+    }
+
     /// The witnesses whose cosignatures count.
     #[must_use]
     pub const fn witnesses(&self) -> &Witnesses {
@@ -141,7 +177,7 @@ impl Log {
     /// # Errors
     /// [`LogError::Kept`].
     pub fn cosigners(&self, checkpoint: &Checkpoint) -> Result<Vec<&VerifyingKey>, LogError> {
-        note::cosigners(&checkpoint.note, &self.witnesses.keys).map_err(LogError::Kept)
+        note::signed_by(&checkpoint.note, &self.witnesses.keys).map_err(LogError::Kept)
     }
 
     /// The last checkpoint that is witnessed, by today's rule too.

@@ -2,11 +2,13 @@
 //!
 //! The journal's entries are the leaves of a Merkle tree ([`tree`]); its head is signed at least
 //! each second when there is news ([`Log`]), as a note that others can cosign ([`note`]). Those who
-//! do are witnesses, each at its own place ([`witness`]). Nothing here is on the way of a call:
-//! leaves are durable with their commits, and all else follows from them.
+//! do are witnesses, each at its own place ([`witness`]). The keys that sign follow each other by
+//! statements ([`succession`]). Nothing here is on the way of a call: leaves are durable with their
+//! commits, and all else follows from them.
 
 mod log;
 pub mod note;
+pub mod succession;
 pub mod tree;
 pub mod witness;
 

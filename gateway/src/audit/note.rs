@@ -125,10 +125,16 @@ impl SigningKey {
         self.pair.sign(text).as_ref().to_vec()
     }
 
+    /// The line of a note that signs its text as the log.
+    #[must_use]
+    pub fn sign_line(&self, text: &[u8]) -> String {
+        line(&self.log_key(), &self.sign(text))
+    }
+
     /// The line that signs a checkpoint as the log.
     #[must_use]
     pub fn sign_head(&self, head: &Head) -> String {
-        line(&self.log_key(), &self.sign(head.text().as_bytes()))
+        self.sign_line(head.text().as_bytes())
     }
 
     /// The line that signs a checkpoint as a witness, at a time.
@@ -302,20 +308,25 @@ pub fn cosigned_by<'a>(
     witnesses.iter().find(|key| good.iter().any(|it| key.made(it))).ok_or(Error::UnknownKey)
 }
 
-/// Which of `witnesses` have cosigned a note, whoever else has signed it.
+/// Which of some keys have signed a note, whoever else has.
 ///
 /// # Errors
 /// [`Error`]; a false signature by one of them spoils the note.
-pub fn cosigners<'a>(
-    note: &str,
-    witnesses: &'a [VerifyingKey],
-) -> Result<Vec<&'a VerifyingKey>, Error> {
+pub fn signed_by<'a>(note: &str, keys: &'a [VerifyingKey]) -> Result<Vec<&'a VerifyingKey>, Error> {
     let note = Note::from_bytes(note.as_bytes()).map_err(|_| Error::Malformed)?;
-    let good = match signatures(&note, witnesses) {
+    signers(&note, keys)
+}
+
+/// [`signed_by`] of a note that was read.
+pub(super) fn signers<'a>(
+    note: &Note,
+    keys: &'a [VerifyingKey],
+) -> Result<Vec<&'a VerifyingKey>, Error> {
+    let good = match signatures(note, keys) {
         Err(Error::UnknownKey) => Vec::new(),
         good => good?,
     };
-    Ok(witnesses.iter().filter(|key| good.iter().any(|it| key.made(it))).collect())
+    Ok(keys.iter().filter(|key| good.iter().any(|it| key.made(it))).collect())
 }
 
 /// The signatures of a note by known keys, at least one.

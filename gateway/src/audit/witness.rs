@@ -20,6 +20,7 @@ use desmigratif_core::journal::Hash;
 use desmigratif_core::ports::clock::Clock;
 
 use super::note::{self, Head, SigningKey, VerifyingKey};
+use super::succession;
 use super::tree;
 use folder::{Evidence, Folder};
 
@@ -28,14 +29,23 @@ use folder::{Evidence, Folder};
 #[error("{0}")]
 pub struct Unanswered(pub String);
 
+/// What a log shows first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The note of the last checkpoint.
+    pub note: String,
+    /// The statements by which its keys have followed each other ([`super::succession`]).
+    pub successions: Vec<String>,
+}
+
 /// A log as a witness is shown it.
 #[async_trait]
 pub trait Source: Send + Sync {
-    /// The note of the last checkpoint.
+    /// The note of the last checkpoint, and how the log's keys have followed each other.
     ///
     /// # Errors
     /// [`Unanswered`].
-    async fn checkpoint(&self) -> Result<String, Unanswered>;
+    async fn checkpoint(&self) -> Result<Shown, Unanswered>;
 
     /// The proof that the tree of `size` leaves continues that of `earlier`.
     ///
@@ -199,7 +209,8 @@ impl Witness {
     /// [`Error`]: nothing was cosigned then, or the log has not taken it.
     pub async fn look(&mut self, log: &dyn Source) -> Result<Looked, Error> {
         let shown = log.checkpoint().await?;
-        let head = match note::verify(&shown, &self.origin, &self.log, &[]) {
+        let keys = succession::follow(&self.log, &shown.successions);
+        let head = match note::verify(&shown.note, &self.origin, &keys, &[]) {
             Ok((head, _)) => head,
             Err(error) => return Err(self.refuse(error.into(), shown, None).await),
         };
@@ -227,10 +238,10 @@ impl Witness {
                     let why = Refusal::Forked { seen: last.size, shown: size };
                     return Err(self.refuse(why, shown, Some(proof)).await);
                 }
-                self.keep(&head, shown).await?;
+                self.keep(&head, shown.note).await?;
             }
             // The first that it sees it has to trust; from then on it need not.
-            None => self.keep(&head, shown).await?,
+            None => self.keep(&head, shown.note).await?,
         }
         log.cosign(size, self.key.cosign(&head, self.clock.now())).await?;
         self.cosigned = Some(size);
@@ -247,14 +258,15 @@ impl Witness {
     }
 
     /// Keeps the evidence of a refusal.
-    async fn refuse(&self, why: Refusal, shown: String, proof: Option<Vec<Hash>>) -> Error {
+    async fn refuse(&self, why: Refusal, shown: Shown, proof: Option<Vec<Hash>>) -> Error {
         let evidence = Evidence {
             refused: why.to_string(),
             at: self.clock.now(),
             witness: self.key.witness_key().to_string(),
             log_keys: self.log.iter().map(ToString::to_string).collect(),
             seen: self.seen.as_ref().map(|seen| seen.note.clone()),
-            shown,
+            shown: shown.note,
+            successions: shown.successions,
             proof: proof.map(|proof| proof.iter().map(hex::encode).collect()),
         };
         let folder = self.folder.clone();

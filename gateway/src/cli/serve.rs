@@ -25,7 +25,7 @@ use super::{Failure, memory, ministries, say};
 use crate::access::issuer::Authority;
 use crate::access::limits::Limits;
 use crate::access::{Directory, TrustDomain};
-use crate::audit::Log;
+use crate::audit::{Log, LogError};
 use crate::config::{self, Config};
 use crate::edge::layers::{self, Layers, Methods};
 use crate::edge::listener::{self, Drained, Listener};
@@ -171,6 +171,12 @@ impl Gateway {
         });
 
         let log = Arc::new(Log::new(exchange.store.clone(), clock.clone(), log_keys, witnesses));
+        log.succeed().await.map_err(|error| match error {
+            LogError::Stranger => Failure::Usage(format!(
+                "audit.keys: {error}; put the key before behind the new one for a start"
+            )),
+            error => Failure::of("cannot read the journal's head", error),
+        })?;
 
         let (health, health_service) = tonic_health::server::health_reporter();
         let reflection = tonic_reflection::server::Builder::configure()

@@ -22,7 +22,7 @@ use super::operate::{Calls, Profile, refused};
 use super::serve::runtime;
 use super::{Failure, say};
 use crate::audit::note::VerifyingKey;
-use crate::audit::witness::{Error, Looked, OpenError, Source, Unanswered, Witness};
+use crate::audit::witness::{Error, Looked, OpenError, Shown, Source, Unanswered, Witness};
 use crate::telemetry;
 
 /// How often a witness looks: as often as the log signs.
@@ -150,10 +150,11 @@ impl Gateway {
 
 #[async_trait]
 impl Source for Gateway {
-    async fn checkpoint(&self) -> Result<String, Unanswered> {
+    async fn checkpoint(&self) -> Result<Shown, Unanswered> {
         let request = within(GetCheckpointRequest::default());
-        let answer = self.0.clone().get_checkpoint(request).await.map_err(silent)?;
-        Ok(answer.into_inner().checkpoint.unwrap_or_default().note)
+        let answer = self.0.clone().get_checkpoint(request).await.map_err(silent)?.into_inner();
+        let note = answer.checkpoint.unwrap_or_default().note;
+        Ok(Shown { note, successions: answer.successions })
     }
 
     async fn consistency(&self, earlier: u64, size: u64) -> Result<Vec<Hash>, Unanswered> {

@@ -49,6 +49,7 @@ impl AuditService for Audit {
         Ok(Response::new(GetCheckpointResponse {
             witnessing: Some(proofs::witnessing(&self.log, &checkpoint)?),
             checkpoint: Some(proofs::checkpoint(checkpoint)),
+            successions: self.log.successions().await.map_err(failed)?,
             verifying_keys: self.log.verifying_keys().iter().map(ToString::to_string).collect(),
         }))
     }

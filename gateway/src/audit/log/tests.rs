@@ -257,16 +257,37 @@ async fn a_cosignature_that_does_not_hold_changes_nothing() {
 }
 
 #[tokio::test]
-async fn while_keys_change_over_both_sign() {
+async fn while_keys_change_over_both_sign_and_who_relied_on_the_old_one_follows_to_the_new() {
     let stand = Stand::new();
+    stand.log.succeed().await.unwrap();
     stand.append(1).await;
-    let clock = stand.log.clock.clone();
-    let log = Log::new(stand.store.clone(), clock, vec![key(2), key(1)], witnesses());
-    let checkpoint = log.advance().await.unwrap().unwrap();
+    stand.log.advance().await.unwrap();
+    let log = |keys| Log::new(stand.store.clone(), stand.log.clock.clone(), keys, witnesses());
+    let strange = log(vec![key(2)]).succeed().await;
+    assert_eq!(strange, Err(LogError::Stranger), "none stands behind it");
+
+    let both = log(vec![key(2), key(1)]);
+    both.succeed().await.unwrap();
+    let signed = both.checkpoint(None).await.unwrap().unwrap();
+    both.succeed().await.unwrap();
+    assert_eq!(both.checkpoint(None).await, Ok(Some(signed)), "done once");
+    stand.append(1).await;
+    both.advance().await.unwrap();
+    let checkpoint = both.checkpoint(None).await.unwrap().unwrap();
     for seed in [1, 2] {
         let known = [key(seed).log_key()];
         assert!(verify(&checkpoint.note, ORIGIN, &known, &[]).is_ok());
     }
-    let unknown = verify(&checkpoint.note, ORIGIN, &[key(3).log_key()], &[]);
+
+    let new = log(vec![key(2)]);
+    new.succeed().await.unwrap();
+    stand.append(1).await;
+    let checkpoint = new.advance().await.unwrap().unwrap();
+    let old = [key(1).log_key()];
+    let unknown = verify(&checkpoint.note, ORIGIN, &old, &[]);
     assert_eq!(unknown, Err(note::Error::UnknownKey));
+    let statements = new.successions().await.unwrap();
+    assert_eq!(statements.len(), 1);
+    let followed = succession::follow(&old, &statements);
+    assert!(verify(&checkpoint.note, ORIGIN, &followed, &[]).is_ok());
 }

@@ -26,12 +26,14 @@ pub(super) struct Evidence {
     pub(super) at: Timestamp,
     /// The witness's verifying key.
     pub(super) witness: String,
-    /// The keys by which both notes are verified.
+    /// The keys by which both notes are verified, they and their successors.
     pub(super) log_keys: Vec<String>,
     /// The last note that was seen before.
     pub(super) seen: Option<String>,
     /// The note that is refused.
     pub(super) shown: String,
+    /// The statements by which the log's keys have followed each other.
+    pub(super) successions: Vec<String>,
     /// The proof that fails, hashes in hexadecimal.
     pub(super) proof: Option<Vec<String>>,
 }

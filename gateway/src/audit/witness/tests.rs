@@ -75,6 +75,7 @@ struct Scripted {
     journal: Journal,
     head: Head,
     key: SigningKey,
+    successions: Vec<String>,
     spoil_proof: bool,
     takes: bool,
     folder: PathBuf,
@@ -83,8 +84,9 @@ struct Scripted {
 
 #[async_trait]
 impl Source for Scripted {
-    async fn checkpoint(&self) -> Result<String, Unanswered> {
-        Ok(note(&self.head, &[self.key.sign_head(&self.head)]))
+    async fn checkpoint(&self) -> Result<Shown, Unanswered> {
+        let note = note(&self.head, &[self.key.sign_head(&self.head)]);
+        Ok(Shown { note, successions: self.successions.clone() })
     }
 
     async fn consistency(&self, earlier: u64, size: u64) -> Result<Vec<Hash>, Unanswered> {
@@ -121,6 +123,7 @@ impl Stand {
             journal: HONEST,
             head: HONEST.head(size),
             key: log_key(1),
+            successions: Vec::new(),
             spoil_proof: false,
             takes: true,
             folder: folder.path().into(),
@@ -169,7 +172,7 @@ impl Stand {
         assert_eq!(std::fs::read_dir(files[0].parent().unwrap()).unwrap().count(), 1);
         let evidence = serde_json::from_slice(&std::fs::read(&files[0]).unwrap());
         let evidence: serde_json::Value = evidence.unwrap();
-        let shown = self.log.checkpoint().await.unwrap();
+        let shown = self.log.checkpoint().await.unwrap().note;
         assert_eq!(evidence["shown"], shown, "the note itself");
         assert_eq!(evidence["refused"], expected.to_string());
         evidence
@@ -238,6 +241,10 @@ async fn a_head_that_the_log_has_not_signed_is_refused() {
     stand.show(HONEST, 12);
     stand.log.key = log_key(7);
     stand.refused(Refusal::Note(note::Error::UnknownKey)).await;
+    stand.log.successions = vec![succession::statement(&log_key(3), &log_key(7))];
+    stand.refused(Refusal::Note(note::Error::UnknownKey)).await;
+    stand.log.successions = vec![succession::statement(&log_key(1), &log_key(7))];
+    assert_eq!(stand.look().await.unwrap(), Looked::Cosigned(12), "its own key vouches for it");
 }
 
 #[tokio::test]

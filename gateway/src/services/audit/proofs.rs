@@ -76,6 +76,7 @@ pub(super) fn failed(error: impl Into<LogError>) -> Failure {
         | LogError::RolledBack { .. }
         | LogError::Forked { .. }
         | LogError::Cosignature(_)
-        | LogError::Kept(_) => Failure::Exchange(Error::JournalUnavailable(error.to_string())),
+        | LogError::Kept(_)
+        | LogError::Stranger => Failure::Exchange(Error::JournalUnavailable(error.to_string())),
     }
 }

@@ -1,4 +1,5 @@
-//! The journal's tree above its leaves, and its checkpoints.
+//! The journal's tree above its leaves, its checkpoints, and the succession of the keys that sign
+//! them.
 
 use desmigratif_core::journal::Hash;
 use desmigratif_core::ports::store::Error;
@@ -96,6 +97,20 @@ pub(super) fn witnessed(conn: &Connection) -> rusqlite::Result<Option<Checkpoint
     )?
     .query_row([], read)
     .optional()
+}
+
+/// Keeps a statement of the keys' succession.
+pub(super) fn keep_succession(tx: &Connection, statement: &str) -> Result<(), Failure> {
+    tx.prepare_cached("INSERT INTO succession (statement) VALUES (?1) ON CONFLICT DO NOTHING")?
+        .execute([statement])?;
+    Ok(())
+}
+
+/// The statements of the keys' succession.
+pub(super) fn successions(conn: &Connection) -> rusqlite::Result<Vec<String>> {
+    conn.prepare_cached("SELECT statement FROM succession ORDER BY seq")?
+        .query_map([], |row| row.get(0))?
+        .collect()
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {

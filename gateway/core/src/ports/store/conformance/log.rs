@@ -82,3 +82,11 @@ pub(super) async fn a_checkpoint_keeps_its_root(store: &dyn Store) {
     let tiles = store.tiles(vec![TileId { level: 0, index: 0 }]).await.unwrap();
     assert!(tiles[0].hashes.is_empty(), "all or nothing");
 }
+
+pub(super) async fn successions_are_kept_once_and_in_order(store: &dyn Store) {
+    assert_eq!(store.successions().await, Ok(vec![]));
+    for statement in ["b", "a", "b"] {
+        store.keep_succession(statement.to_owned()).await.unwrap();
+    }
+    assert_eq!(store.successions().await, Ok(vec!["b".to_owned(), "a".to_owned()]));
+}

@@ -30,7 +30,7 @@ pub use model::agrees_with_a_model;
 type Run<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 type Behaviour = for<'a> fn(&'a dyn Store, &'a SetClock) -> Run<'a>;
 
-const BEHAVIOURS: [Behaviour; 52] = [
+const BEHAVIOURS: [Behaviour; 53] = [
     |store, _| Box::pin(commits::a_commit_writes_all_its_parts(store)),
     |store, _| Box::pin(commits::a_record_comes_back_as_it_was_written(store)),
     |store, _| Box::pin(commits::a_commit_without_records_is_an_entry(store)),
@@ -78,6 +78,7 @@ const BEHAVIOURS: [Behaviour; 52] = [
     |store, _| Box::pin(log::checkpoints_are_found_by_what_they_cover(store)),
     |store, _| Box::pin(log::the_last_witnessed_checkpoint_is_found_behind_later_ones(store)),
     |store, _| Box::pin(log::a_checkpoint_keeps_its_root(store)),
+    |store, _| Box::pin(log::successions_are_kept_once_and_in_order(store)),
     |store, _| Box::pin(lists::every_filter_finds_its_own(store)),
     |store, _| Box::pin(lists::filters_narrow_each_other(store)),
     |store, _| Box::pin(lists::pages_join_without_gap_or_double(store)),
