@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use desmigratif::audit::note::{VerifyingKey, verify};
+use desmigratif::audit::note::{Head, SigningKey, VerifyingKey, verify};
 use desmigratif_proto::audit::v1::audit_service_client::AuditServiceClient;
 use desmigratif_proto::audit::v1::{
     AddCosignatureRequest, GetCheckpointRequest, GetCheckpointResponse, Witnessing,
 };
+use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 use tonic::Code;
@@ -128,6 +129,11 @@ async fn a_head_that_two_ministries_have_cosigned_is_witnessed_and_stays_to_be_f
 
     second.cosigns(&gateway, &log);
     assert_eq!(last(&kemnaker).await, (size, vec![second.name(), first.name()], true));
+    let (_, metrics) = gateway.operators_get("/metrics").await;
+    let counted = |line: &str| {
+        line.starts_with("desmigratif_audit_checkpoint_witnesses{") && line.ends_with(" 2")
+    };
+    assert!(metrics.lines().any(counted), "{metrics}");
     let later = grow(&kemnaker, 2).await;
     assert_eq!(last(&kemnaker).await, (later, vec![], false), "no entry but those two");
     assert_eq!(later, size + 2, "a cosignature is no entry");
@@ -153,7 +159,7 @@ async fn a_head_that_two_ministries_have_cosigned_is_witnessed_and_stays_to_be_f
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cosignature_of_nobody_known_is_refused_with_what_to_do() {
+async fn a_cosignature_that_does_not_count_is_refused_with_the_reason() {
     let gateway = Gateway::serve(prepared(), &[]);
     let kemenkes = gateway.connect("kemenkes").await;
     let answer = checkpoint(&kemenkes, GetCheckpointRequest::default()).await;
@@ -166,8 +172,16 @@ async fn a_cosignature_of_nobody_known_is_refused_with_what_to_do() {
     assert!(err.contains("must be by a witness that the gateway knows"), "{err}");
     assert!(out.contains(&ministry.name()), "it prints the key that is to be added: {out}");
 
+    // A witness that the gateway knows, over another history.
+    let seed = std::fs::read_to_string(key(&gateway, "kemenkes")).unwrap();
+    let seed: [u8; 32] = hex::decode(seed.trim()).unwrap().try_into().unwrap();
+    let known = SigningKey::new(&ministry.name(), &seed).unwrap();
+    let other = Head { root: [7; 32], ..Head::of_note(&shown.note).unwrap() };
+    let over_other = known.cosign(&other, Timestamp::now());
+
     let mut audit = AuditServiceClient::new(kemenkes.clone());
     for (cosignature, rule) in [
+        (over_other.as_str(), "COSIGNATURE_FALSE"),
         ("\u{2014} kemenkes.witness.desmigratif.test AAAAAAAA", "WITNESS_UNKNOWN"),
         ("no signature", "COSIGNATURE_MALFORMED"),
         ("", "required"),
