@@ -1,6 +1,7 @@
 //! Witnesses: the real binary at a ministry, against the real gateway.
 
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use desmigratif::audit::note::{Head, SigningKey, VerifyingKey, verify};
 use desmigratif_proto::audit::v1::audit_service_client::AuditServiceClient;
@@ -15,8 +16,9 @@ use tonic::transport::Channel;
 use tonic_types::StatusExt as _;
 
 use crate::calls::{register, registration};
+use crate::country::eventually;
 use crate::folder::{files, prepared};
-use crate::gateway::{Gateway, fresh_nik, reason, run, run_command, serve, stating};
+use crate::gateway::{Gateway, binary, fresh_nik, reason, run_command, serve, stating};
 
 const ORIGIN: &str = "log.desmigratif.test";
 
@@ -63,8 +65,9 @@ impl Ministry {
         self.folder.path().join("state")
     }
 
-    /// Runs the witness once, with the key that the gateway's folder has for it or another.
-    fn look(&self, gateway: &Gateway, log: &[String], key: &Path) -> (Option<i32>, String, String) {
+    /// The command that watches, with the key that the gateway's folder has for the witness, or
+    /// another.
+    fn command(&self, gateway: &Gateway, log: &[String], key: &Path) -> Command {
         let tls = gateway.data().join("tls");
         let (agency, tls) = (self.agency, tls.display());
         let profile = self.folder.path().join("profile.toml");
@@ -75,20 +78,16 @@ impl Ministry {
             gateway.agencies
         );
         std::fs::write(&profile, text).unwrap();
-        run(&[
-            "witness",
-            "--once",
-            "--profile",
-            profile.to_str().unwrap(),
-            "--key",
-            key.to_str().unwrap(),
-            "--name",
-            &self.name(),
-            "--log-key",
-            &log.join(","),
-            "--state",
-            self.state().to_str().unwrap(),
-        ])
+        let mut command = Command::new(binary());
+        command.arg("witness").arg("--profile").arg(profile).arg("--key").arg(key);
+        command.args(["--name", &self.name(), "--log-key", &log.join(",")]);
+        command.arg("--state").arg(self.state());
+        command
+    }
+
+    /// Runs the witness once.
+    fn look(&self, gateway: &Gateway, log: &[String], key: &Path) -> (Option<i32>, String, String) {
+        run_command(self.command(gateway, log, key).arg("--once"))
     }
 
     /// Runs the witness once, as it should be.
@@ -156,6 +155,39 @@ async fn a_head_that_two_ministries_have_cosigned_is_witnessed_and_stays_to_be_f
     second.cosigns(&gateway, &log);
     let kemenkes = gateway.connect("kemenkes").await;
     assert_eq!(last(&kemenkes).await, (later, vec![second.name(), first.name()], true));
+}
+
+/// A process that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witness_that_runs_on_cosigns_each_head_and_keeps_its_folder_to_itself() {
+    let gateway = Gateway::serve(prepared(), &[]);
+    let kemnaker = gateway.connect("kemnaker").await;
+    let log = checkpoint(&kemnaker, GetCheckpointRequest::default()).await.verifying_keys;
+    let ministry = Ministry::new("kemenkes");
+    let key = key(&gateway, "kemenkes");
+    let mut command = ministry.command(&gateway, &log, &key);
+    let said = std::fs::File::create(ministry.folder.path().join("log")).unwrap();
+    let running = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn();
+    let _running = Running(running.unwrap());
+    for _ in 0..3 {
+        let size = grow(&kemnaker, 1).await;
+        eventually("the head is cosigned", async || {
+            (last(&kemnaker).await == (size, vec![ministry.name()], false)).then_some(())
+        })
+        .await;
+    }
+    let (status, _, err) = ministry.look(&gateway, &log, &key);
+    assert_eq!(status, Some(1), "{err}");
+    assert!(err.contains("in use by another witness"), "{err}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
