@@ -15,6 +15,8 @@ pub mod codec;
 
 mod behaviour;
 mod class_set;
+#[cfg(test)]
+mod fuzz;
 mod methods;
 mod minimise;
 mod validate;

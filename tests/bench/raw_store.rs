@@ -14,15 +14,15 @@ use uuid::Uuid;
 
 /// Rows that share a transaction.
 pub(crate) const ROWS_PER_TRANSACTION: usize = 64;
-/// Rows that the gateway writes for a clearance: the record, the journal's entry, the kept answer
-/// and the deliveries to Kemenkes and Kemnaker.
-pub(crate) const ROWS_PER_CLEARANCE: usize = 5;
+/// Rows that the gateway writes for a clearance: the record, the journal's entry, whom it concerns,
+/// the kept answer and the deliveries to Kemenkes and Kemnaker.
+pub(crate) const ROWS_PER_CLEARANCE: usize = 6;
 
 /// Commits whose rows are copied.
 const SAMPLES: i64 = 64;
 
 /// The tables of a commit, in the order in which rows go into them.
-const TABLES: [&str; 4] = ["record", "entry", "request", "delivery"];
+const TABLES: [&str; 5] = ["record", "entry", "entry_subject", "request", "delivery"];
 
 /// The rows of a commit: which table, and the values.
 type Commit = Vec<(usize, Vec<Value>)>;
@@ -165,6 +165,7 @@ fn samples(model: &Connection) -> Result<Vec<Commit>> {
             "id IN (SELECT record_id FROM delivery WHERE entry = ?)",
             "idx = ?",
             "idx = ?",
+            "idx = ?",
             "entry = ?",
         ]
         .into_iter()
@@ -199,6 +200,7 @@ fn fresh(sample: &[(usize, Vec<Value>)], number: usize) -> Result<Commit> {
                     Value::Text(format!("klinik-indramayu/UJI-{}", Uuid::now_v7().simple()));
             }
             "entry" => values[0] = index.clone(),
+            "entry_subject" => values[1] = index.clone(),
             "request" => {
                 values[0] = index.clone();
                 values[2] = Value::Blob(Uuid::now_v7().as_bytes().to_vec());

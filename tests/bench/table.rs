@@ -62,8 +62,8 @@ impl Table {
         );
         self.latencies("SubmitClearance, p50 / p99", ours, None);
         self.notes.push(format!(
-            "A clearance is one commit of 5 rows: 1 record, 1 entry, 1 request, 2 deliveries. \
-             SQLite alone\nwrites {ROWS_PER_TRANSACTION} rows a transaction (WAL, synchronous=FULL, \
+            "A clearance is one commit of 6 rows: 1 record, 1 entry, 1 person of it, 1 request, \
+             2 deliveries.\nSQLite alone writes {ROWS_PER_TRANSACTION} rows a transaction (WAL, synchronous=FULL, \
              same disk): copies of the gateway's rows in\nits schema, or blobs of their mean size, \
              {row_bytes} bytes, in one column."
         ));

@@ -70,6 +70,21 @@ impl Authority {
         Identity { certificate, key: key.serialize_pem() }
     }
 
+    /// Its own certificate, PEM.
+    pub(crate) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// The certificate of a server on this machine, with its key.
+    pub(crate) fn server(&self) -> Identity {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap().pem();
+        Identity { certificate, key: key.serialize_pem() }
+    }
+
     /// A list that revokes these certificates, PEM.
     pub(crate) fn revoke(&self, serials: &[u64], next_update: OffsetDateTime) -> String {
         let revoked = |&serial: &u64| RevokedCertParams {

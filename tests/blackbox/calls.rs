@@ -1,5 +1,7 @@
 //! The calls that most tests begin with.
 
+use desmigratif_core::ports::clock::{Clock as _, SystemClock};
+use desmigratif_proto::audit::v1::WithholdDisclosuresRequest;
 use desmigratif_proto::common::v1::{BirthDate, DatePrecision, Freshness, Sex};
 use desmigratif_proto::health::v1::medical_clearance_service_client::MedicalClearanceServiceClient;
 use desmigratif_proto::health::v1::{SubmitClearanceRequest, SubmitClearanceResponse};
@@ -27,6 +29,25 @@ pub(crate) fn registration(nik: &str) -> RegisterWorkerRequest {
 /// A request to hand in the clearance of a worker with this NIK.
 pub(crate) fn submission(nik: &str) -> SubmitClearanceRequest {
     SubmitClearanceRequest { request_id: new_id(), clearance: Some(clearance(nik)) }
+}
+
+/// A request to withhold what Kemnaker reads and changes of a person, from yesterday until tomorrow.
+pub(crate) fn withholding(nik: &str) -> WithholdDisclosuresRequest {
+    WithholdDisclosuresRequest {
+        request_id: new_id(),
+        nik: nik.into(),
+        agency_id: "kemnaker".into(),
+        from: Some(in_days(-1)),
+        until: Some(in_days(1)),
+        ordered_by: "Pengadilan Negeri Contoh".into(),
+        legal_reference: "Penetapan 1/2026, UU 27/2022 pasal 15".into(),
+    }
+}
+
+/// So many days from now.
+pub(crate) fn in_days(days: i64) -> prost_types::Timestamp {
+    let at = SystemClock.now().as_second() + days * 86_400;
+    prost_types::Timestamp { seconds: at, nanos: 0 }
 }
 
 /// Kemnaker registers a worker.

@@ -368,7 +368,7 @@ async fn the_command_line_erases_whom_a_file_or_standard_input_names() {
     let receipt = Receipt {
         entry_index: shown["entry"].as_u64().unwrap(),
         leaf_hash: hex::decode(shown["leaf"].as_str().unwrap()).unwrap(),
-        committed_at: None,
+        ..Receipt::default()
     };
     assert!(shown["committed_at"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
     assert_eq!(entry(&gateway, &receipt).3, receipt.leaf_hash);

@@ -109,7 +109,11 @@ impl Raw {
     /// A connection with any certificate.
     pub(crate) async fn connect(gateway: &Gateway, identity: &Identity) -> Self {
         let ca = gateway.ca();
-        let stream = handshake(gateway.agencies, &ca, Some(identity), &["h2"]).await.unwrap();
+        Self::over(handshake(gateway.agencies, &ca, Some(identity), &["h2"]).await.unwrap()).await
+    }
+
+    /// A connection over TLS that is there.
+    pub(crate) async fn over(stream: TlsStream<TcpStream>) -> Self {
         let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
         let (sender, connection) = in_time(handshake).await.unwrap();
         tokio::spawn(async move {

@@ -55,6 +55,9 @@ fn modules_of_the_gateway_import_only_downwards() {
         let module = within.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
         let Some(own) = floor(module) else { continue };
         // Tests may reach up, for certificates and the like.
+        if path.ends_with("fuzz.rs") {
+            continue;
+        }
         let code = text.split("#[cfg(test)]").next().unwrap();
         for import in code.split("crate::").skip(1) {
             let name: String =
@@ -68,6 +71,46 @@ fn modules_of_the_gateway_import_only_downwards() {
             }
         }
     }
+}
+
+/// Whether a file of this module holds a test of this name: the attribute stands above it.
+fn is_test(sources: &[(PathBuf, String)], module: &str, name: &str) -> bool {
+    let is_module = |path: &Path| {
+        let parts = path.with_extension("");
+        // `limits.rs`, or `policy/tests.rs`, or `matrix/mod.rs`.
+        parts.iter().rev().take(2).any(|part| part == module)
+    };
+    sources.iter().filter(|(path, _)| is_module(path)).any(|(_, text)| {
+        text.split_once(&format!("fn {name}(")).is_some_and(|(above, _)| {
+            above.lines().rev().take(4).any(|line| {
+                let line = line.trim();
+                line.starts_with("#[test]") || line.starts_with("#[tokio::test")
+            })
+        })
+    })
+}
+
+#[test]
+fn every_threat_has_a_control_and_tests_that_are_there() {
+    let page = fs::read_to_string(root().join("docs/threat-model.md")).unwrap();
+    let folders = ["gateway", "adapters", "tests", "proto"];
+    let sources: Vec<_> = folders.iter().flat_map(|it| sources(&root().join(it))).collect();
+    let mut rows = 0;
+    let is_row = |line: &&str| line.starts_with("| ") && !line.starts_with("| **");
+    for row in page.lines().filter(is_row).skip(1) {
+        let [_, control, tests] = row.trim_matches('|').split(" | ").collect::<Vec<_>>()[..] else {
+            panic!("three columns: {row}");
+        };
+        rows += 1;
+        assert!(!control.trim().is_empty(), "no control: {row}");
+        let named: Vec<_> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "no test: {row}");
+        for test in named {
+            let (module, name) = test.split_once("::").expect("module::test");
+            assert!(is_test(&sources, module, name), "docs/threat-model.md: no test {test}");
+        }
+    }
+    assert!(rows > 20, "{rows} threats were read");
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use desmigratif_core::ports::ministry::{Fault, FaultKind, Retry};
 use http::StatusCode;
+use prost::Message as _;
 use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
+use tonic_types::{StatusExt as _, pb};
 
 use super::answered::NotGrpc;
 use super::link;
@@ -42,7 +43,7 @@ pub(super) fn answered(status: &Status) -> Fault {
         // OK with a status of failure: a body that ended without its message.
         Code::Ok => (Malformed, Retry::Safe),
     };
-    let retry = match status.get_details_retry_info().and_then(|it| it.retry_delay) {
+    let retry = match retry_delay(status) {
         Some(delay) if retry != Retry::Never => Retry::After(delay.min(LONGEST_PAUSE)),
         _ => retry,
     };
@@ -55,6 +56,16 @@ pub(super) fn answered(status: &Status) -> Fault {
             None => format!("the ministry answered {code:?}"),
         },
     )
+}
+
+/// The pause that the ministry asks for, `google.rpc.RetryInfo`; none for one that is less than that.
+/// Not by tonic-types: converting the least number of seconds overflows there (prost-types 0.14).
+fn retry_delay(status: &Status) -> Option<Duration> {
+    let details = pb::Status::decode(status.details()).ok()?.details;
+    let info = details.iter().find(|it| it.type_url.ends_with("/google.rpc.RetryInfo"))?;
+    let delay = pb::RetryInfo::decode(&*info.value).ok()?.retry_delay?;
+    let nanos = u32::try_from(delay.nanos).unwrap_or(0).min(999_999_999);
+    Some(u64::try_from(delay.seconds).map_or(Duration::ZERO, |it| Duration::new(it, nanos)))
 }
 
 /// The ministry's own error code: `google.rpc.ErrorInfo.reason`, if it is shaped as one and has no

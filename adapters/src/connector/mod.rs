@@ -11,6 +11,8 @@
 
 mod answered;
 mod fault;
+#[cfg(test)]
+mod fuzz;
 mod link;
 #[cfg(test)]
 mod tests;
@@ -193,15 +195,7 @@ impl Connector {
             question: Some(contract::lookup_request::Question::Workforce(question)),
         };
         let lookup = |mut client: Client, request| async move { client.lookup(request).await };
-        match self.call(&request, deadline, lookup).await?.answer {
-            Some(contract::lookup_response::Answer::Workforce(answer)) => Ok(Workforce {
-                prospective: answer.prospective,
-                ready: answer.ready,
-                abroad: answer.abroad,
-                returned: answer.returned,
-            }),
-            None => Err(fault::malformed("the answer is not to the question")),
-        }
+        read_workforce(self.call(&request, deadline, lookup).await?)
     }
 
     /// Makes a call, as often as the kit lets it.
@@ -227,6 +221,19 @@ impl Connector {
             }
         };
         self.upstream.call(deadline, attempt).await
+    }
+}
+
+/// Reads the answer to a question about the workforce.
+fn read_workforce(response: contract::LookupResponse) -> Result<Workforce, Fault> {
+    match response.answer {
+        Some(contract::lookup_response::Answer::Workforce(answer)) => Ok(Workforce {
+            prospective: answer.prospective,
+            ready: answer.ready,
+            abroad: answer.abroad,
+            returned: answer.returned,
+        }),
+        None => Err(fault::malformed("the answer is not to the question")),
     }
 }
 

@@ -16,6 +16,8 @@
 mod answer;
 mod bundle;
 mod fhir;
+#[cfg(test)]
+mod fuzz;
 mod mapping;
 #[cfg(test)]
 mod tests;

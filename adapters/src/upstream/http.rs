@@ -206,7 +206,7 @@ fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
 }
 
 /// The shape of a text, for a log: letters become `a`, digits `9`, and it is cut.
-fn shape(body: &[u8]) -> String {
+pub(super) fn shape(body: &[u8]) -> String {
     let head = &body[..body.len().min(4 * SAMPLE)];
     String::from_utf8_lossy(head)
         .chars()

@@ -14,6 +14,8 @@
 
 mod breaker;
 mod day;
+#[cfg(test)]
+pub(crate) mod fuzz;
 pub(crate) mod http;
 mod measure;
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub mod birth;
 pub mod clearance;
 pub mod facility;
 pub mod family;
+#[cfg(test)]
+mod fuzz;
 pub mod geo;
 pub mod identity;
 pub mod journal;
@@ -38,4 +40,5 @@ pub mod stage;
 pub mod subject;
 pub mod text;
 pub mod village_index;
+pub mod withholding;
 pub mod worker;

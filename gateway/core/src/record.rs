@@ -19,6 +19,7 @@ use crate::family::FamilyMember;
 use crate::identity::IdentityCheck;
 use crate::subject::Subject;
 use crate::village_index::VillageIndex;
+use crate::withholding::Withholding;
 use crate::worker::Worker;
 
 /// The kinds of record.
@@ -41,11 +42,13 @@ pub enum Kind {
     Agency,
     /// Whether deliveries to a ministry are paused.
     Adapter,
+    /// What a person is not told yet.
+    Withholding,
 }
 
 impl Kind {
     /// Every kind, in declaration order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Worker,
         Self::FamilyMember,
         Self::Clearance,
@@ -54,6 +57,7 @@ impl Kind {
         Self::VillageIndex,
         Self::Agency,
         Self::Adapter,
+        Self::Withholding,
     ];
 
     /// The name under which the kind is stored and journalled.
@@ -68,6 +72,7 @@ impl Kind {
             Self::VillageIndex => "village-index",
             Self::Agency => "agency",
             Self::Adapter => "adapter",
+            Self::Withholding => "withholding",
         }
     }
 
@@ -78,12 +83,16 @@ impl Kind {
     }
 
     /// Whether records of this kind are about a person, so that they are kept sealed under that
-    /// person's key.
+    /// person's key. A withholding is not, though it names a pseudonym: it outlives an erasure.
     #[must_use]
     pub const fn is_personal(self) -> bool {
         match self {
             Self::Worker | Self::FamilyMember | Self::Clearance | Self::IdentityCheck => true,
-            Self::Facility | Self::VillageIndex | Self::Agency | Self::Adapter => false,
+            Self::Facility
+            | Self::VillageIndex
+            | Self::Agency
+            | Self::Adapter
+            | Self::Withholding => false,
         }
     }
 
@@ -95,7 +104,7 @@ impl Kind {
             Self::Clearance | Self::Facility => Some(AgencyKind::Kemenkes),
             Self::IdentityCheck => Some(AgencyKind::Kemendagri),
             Self::VillageIndex => Some(AgencyKind::Kemendes),
-            Self::Agency | Self::Adapter => None,
+            Self::Agency | Self::Adapter | Self::Withholding => None,
         }
     }
 }
@@ -147,6 +156,8 @@ pub enum Record {
     Agency(Agency),
     /// Whether deliveries to a ministry are paused.
     Adapter(Adapter),
+    /// What a person is not told yet.
+    Withholding(Withholding),
 }
 
 impl Record {
@@ -162,6 +173,7 @@ impl Record {
             Self::VillageIndex(index) => (Kind::VillageIndex, index.village.digits()),
             Self::Agency(agency) => (Kind::Agency, agency.id.to_string()),
             Self::Adapter(adapter) => (Kind::Adapter, adapter.ministry.as_str().to_owned()),
+            Self::Withholding(withholding) => return withholding.key(),
         };
         Key { kind, id }
     }
@@ -202,6 +214,9 @@ impl Record {
             Self::VillageIndex(index) => {
                 Index { place: Some(index.village.digits()), ..Index::default() }
             }
+            Self::Withholding(withholding) => {
+                Index { subject: Some(withholding.subject), ..Index::default() }
+            }
             Self::Agency(_) | Self::Adapter(_) => Index::default(),
         }
     }
@@ -232,7 +247,8 @@ into_kind!(
     into_identity_check -> IdentityCheck,
     into_village_index -> VillageIndex,
     into_agency -> Agency,
-    into_adapter -> Adapter
+    into_adapter -> Adapter,
+    into_withholding -> Withholding
 );
 
 /// The alias of a clearance: its certificate's number within its facility.

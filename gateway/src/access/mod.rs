@@ -5,6 +5,8 @@
 //! is refused.
 
 mod directory;
+#[cfg(test)]
+mod fuzz;
 mod identity;
 pub mod issuer;
 pub mod limits;

@@ -87,7 +87,7 @@ pub struct Log {
     clock: Arc<dyn Clock>,
     tree: Tree,
     /// The first signs for good; the others too, while those who verify change over.
-    keys: Vec<SigningKey>,
+    keys: Vec<Arc<SigningKey>>,
     /// One signs at a time.
     turn: Mutex<()>,
     witnesses: Witnesses,
@@ -103,7 +103,7 @@ impl Log {
     pub fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        keys: Vec<SigningKey>,
+        keys: Vec<Arc<SigningKey>>,
         witnesses: Witnesses,
     ) -> Self {
         let meter = global::meter("desmigratif.audit");
@@ -125,13 +125,13 @@ impl Log {
     /// The name of the log.
     #[must_use]
     pub fn origin(&self) -> &str {
-        self.keys.first().map_or("", SigningKey::name)
+        self.keys.first().map_or("", |key| key.name())
     }
 
     /// What its checkpoints are verified by, the present key first.
     #[must_use]
     pub fn verifying_keys(&self) -> Vec<VerifyingKey> {
-        self.keys.iter().map(SigningKey::log_key).collect()
+        self.keys.iter().map(|key| key.log_key()).collect()
     }
 
     /// Puts the present key in the place of the one that has signed the last head, unless it has
@@ -143,7 +143,7 @@ impl Log {
     pub async fn succeed(&self) -> Result<(), LogError> {
         let _turn = self.cosigning.lock().await;
         let Some(mut last) = self.store.checkpoint(None).await? else { return Ok(()) };
-        let signed = |key: &&SigningKey| {
+        let signed = |key: &&Arc<SigningKey>| {
             let key = [key.log_key()];
             note::signed_by(&last.note, &key).is_ok_and(|by| !by.is_empty())
         };

@@ -119,22 +119,16 @@ impl SigningKey {
         VerifyingKey { name: self.name.clone(), kind, public }
     }
 
-    /// Signs any text as the log. The signature alone, 64 bytes.
+    /// The line that signs a text as the log.
     #[must_use]
-    pub fn sign(&self, text: &[u8]) -> Vec<u8> {
-        self.pair.sign(text).as_ref().to_vec()
-    }
-
-    /// The line of a note that signs its text as the log.
-    #[must_use]
-    pub fn sign_line(&self, text: &[u8]) -> String {
-        line(&self.log_key(), &self.sign(text))
+    pub fn sign_text(&self, text: &str) -> String {
+        line(&self.log_key(), self.pair.sign(text.as_bytes()).as_ref())
     }
 
     /// The line that signs a checkpoint as the log.
     #[must_use]
     pub fn sign_head(&self, head: &Head) -> String {
-        self.sign_line(head.text().as_bytes())
+        self.sign_text(&head.text())
     }
 
     /// The line that signs a checkpoint as a witness, at a time.
@@ -162,10 +156,16 @@ fn line(key: &VerifyingKey, signature: &[u8]) -> String {
     format!("\u{2014} {} {}", key.name, BASE64.encode(bytes))
 }
 
-/// A checkpoint's note: its text, a blank line, and lines of signatures.
+/// A checkpoint's note.
 #[must_use]
 pub fn note(head: &Head, signatures: &[String]) -> String {
-    let mut note = head.text();
+    signed(&head.text(), signatures)
+}
+
+/// A note: its text, which ends with a line's end, a blank line, and lines of signatures.
+#[must_use]
+pub fn signed(text: &str, signatures: &[String]) -> String {
+    let mut note = text.to_owned();
     note.push('\n');
     for signature in signatures {
         note.push_str(signature);
@@ -265,6 +265,27 @@ impl Verifiers for Known<'_> {
     }
 }
 
+/// Verifies a note that the log has signed with one of `keys`; gives its text.
+///
+/// # Errors
+/// [`Error`].
+pub fn verify_text(note: &str, keys: &[VerifyingKey]) -> Result<String, Error> {
+    let (text, _) = signatures(note, keys)?;
+    Ok(text)
+}
+
+/// The text of a note, and those signatures that known keys made: at least one.
+fn signatures(note: &str, known: &[VerifyingKey]) -> Result<(String, Vec<Signature>), Error> {
+    let note = Note::from_bytes(note.as_bytes()).map_err(|_| Error::Malformed)?;
+    let (good, _) = note.verify(&Known(known)).map_err(|error| match error {
+        signed_note::NoteError::UnverifiedNote => Error::UnknownKey,
+        signed_note::NoteError::InvalidSignature { .. } => Error::Forged,
+        _ => Error::Malformed,
+    })?;
+    let text = String::from_utf8(note.text().to_vec()).map_err(|_| Error::Malformed)?;
+    Ok((text, good))
+}
+
 /// Verifies a note: the checkpoint, which the log at `origin` has signed with one of `log`, and the
 /// keys of `witnesses` that have cosigned it.
 ///
@@ -276,13 +297,13 @@ pub fn verify(
     log: &[VerifyingKey],
     witnesses: &[VerifyingKey],
 ) -> Result<(Head, Vec<VerifyingKey>), Error> {
-    let note = Note::from_bytes(note.as_bytes()).map_err(|_| Error::Malformed)?;
-    let head = Head::parse(note.text())?;
+    // What it says before who has signed it: another log's note has no key that is known here.
+    let unread = Note::from_bytes(note.as_bytes()).map_err(|_| Error::Malformed)?;
+    let head = Head::parse(unread.text())?;
     if head.origin != origin {
         return Err(Error::OtherLog);
     }
-    let known = [log, witnesses].concat();
-    let good = signatures(&note, &known)?;
+    let (_, good) = signatures(note, &[log, witnesses].concat())?;
     let signed = |key: &&VerifyingKey| good.iter().any(|it| key.made(it));
     if !log.iter().any(|key| signed(&key)) {
         return Err(Error::UnknownKey);
@@ -302,9 +323,7 @@ pub fn cosigned_by<'a>(
     if line.contains('\n') {
         return Err(Error::Malformed);
     }
-    let note = note(head, &[line.to_owned()]);
-    let note = Note::from_bytes(note.as_bytes()).map_err(|_| Error::Malformed)?;
-    let good = signatures(&note, witnesses)?;
+    let (_, good) = signatures(&note(head, &[line.to_owned()]), witnesses)?;
     witnesses.iter().find(|key| good.iter().any(|it| key.made(it))).ok_or(Error::UnknownKey)
 }
 
@@ -313,30 +332,11 @@ pub fn cosigned_by<'a>(
 /// # Errors
 /// [`Error`]; a false signature by one of them spoils the note.
 pub fn signed_by<'a>(note: &str, keys: &'a [VerifyingKey]) -> Result<Vec<&'a VerifyingKey>, Error> {
-    let note = Note::from_bytes(note.as_bytes()).map_err(|_| Error::Malformed)?;
-    signers(&note, keys)
-}
-
-/// [`signed_by`] of a note that was read.
-pub(super) fn signers<'a>(
-    note: &Note,
-    keys: &'a [VerifyingKey],
-) -> Result<Vec<&'a VerifyingKey>, Error> {
     let good = match signatures(note, keys) {
         Err(Error::UnknownKey) => Vec::new(),
-        good => good?,
+        good => good?.1,
     };
     Ok(keys.iter().filter(|key| good.iter().any(|it| key.made(it))).collect())
-}
-
-/// The signatures of a note by known keys, at least one.
-fn signatures(note: &Note, known: &[VerifyingKey]) -> Result<Vec<Signature>, Error> {
-    let verified = note.verify(&Known(known)).map_err(|error| match error {
-        signed_note::NoteError::UnverifiedNote => Error::UnknownKey,
-        signed_note::NoteError::InvalidSignature { .. } => Error::Forged,
-        _ => Error::Malformed,
-    });
-    verified.map(|(good, _)| good)
 }
 
 #[cfg(test)]

@@ -16,8 +16,7 @@ const WORDS: &str = "succession of the log's key";
 pub fn statement(earlier: &SigningKey, later: &SigningKey) -> String {
     let (from, to) = (earlier.log_key(), later.log_key());
     let text = format!("{}\n{WORDS}\n{from}\n{to}\n", earlier.name());
-    let lines = [earlier, later].map(|key| key.sign_line(text.as_bytes()));
-    format!("{text}\n{}\n{}\n", lines[0], lines[1])
+    note::signed(&text, &[earlier, later].map(|key| key.sign_text(&text)))
 }
 
 /// The key that a statement puts in the place of one of `known`; `None` when it is no statement
@@ -34,7 +33,7 @@ pub fn successor(statement: &str, known: &[VerifyingKey]) -> Option<VerifyingKey
         return None;
     }
     let both = [from, to];
-    let signed = note::signers(&note, &both).ok()?.len() == 2;
+    let signed = note::signed_by(statement, &both).ok()?.len() == 2;
     let [_, to] = both;
     signed.then_some(to)
 }

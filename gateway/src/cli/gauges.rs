@@ -1,13 +1,18 @@
 //! What the store and its outbox tell of themselves, for readiness and metrics.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use desmigratif_core::access::AgencyKind;
 use desmigratif_core::ports::store::outbox::Backlog;
+use desmigratif_proto::METHODS;
+use desmigratif_proto::options::v1::Effect;
 use jiff::Timestamp;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Gauge;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
 use crate::access::Directory;
 use crate::edge::operators::Readiness;
@@ -65,14 +70,27 @@ impl StoreGauges {
     }
 }
 
-/// Asks the store again and again whether it serves, for readiness and metrics.
+/// The services that can do nothing while the journal cannot be written: those without a method
+/// that is open.
+fn of_the_journal() -> BTreeSet<&'static str> {
+    let open = |effect| matches!(effect, Effect::ReadPublic | Effect::ReadSelf);
+    let (serving, all): (BTreeSet<_>, BTreeSet<_>) = (
+        METHODS.iter().filter(|method| open(method.effect)).map(|method| method.service).collect(),
+        METHODS.iter().map(|method| method.service).collect(),
+    );
+    all.difference(&serving).copied().collect()
+}
+
+/// Asks the store again and again whether it serves, for readiness, health and metrics.
 pub(super) async fn watch_store(
     exchange: Arc<Exchange>,
     directory: Arc<Directory>,
     readiness: Arc<Readiness>,
+    health: HealthReporter,
     gauges: StoreGauges,
 ) {
     let mut tick = tokio::time::interval(STORE_WATCH);
+    let mut serving = true;
     loop {
         tick.tick().await;
         let entries = exchange.store.journal_len().await;
@@ -88,5 +106,14 @@ pub(super) async fn watch_store(
             gauges.outbox(exchange.clock.now(), backlogs);
         }
         readiness.set_store_ok(entries.is_ok() && backlogs.is_ok());
+        let writable = exchange.store.writable().await.is_ok();
+        readiness.set_journal_ok(writable);
+        if writable != serving {
+            serving = writable;
+            let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+            for service in of_the_journal() {
+                health.set_service_status(service, status).await;
+            }
+        }
     }
 }

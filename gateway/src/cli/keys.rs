@@ -67,7 +67,7 @@ pub(super) async fn key_fits(store: &dyn Store, key: &SubjectKey) -> Result<(), 
 }
 
 /// The keys that sign the journal's head, from their files.
-pub(super) fn log_keys(audit: &Audit) -> Result<Vec<SigningKey>, Failure> {
+pub(super) fn log_keys(audit: &Audit) -> Result<Vec<Arc<SigningKey>>, Failure> {
     let read = |path: &PathBuf| {
         let seed = read_key(path).map_err(|error| {
             let advice =
@@ -75,6 +75,7 @@ pub(super) fn log_keys(audit: &Audit) -> Result<Vec<SigningKey>, Failure> {
             Failure::Usage(format!("audit.keys {}: {error:#}; {advice}", path.display()))
         })?;
         SigningKey::new(&audit.origin, &seed)
+            .map(Arc::new)
             .map_err(|error| Failure::Usage(format!("audit.origin: {error}")))
     };
     audit.keys.iter().map(read).collect()

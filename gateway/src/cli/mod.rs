@@ -1,6 +1,7 @@
 //! The verbs of the binary, and how it ends: 0 when all is well, 64 for a bad configuration or
 //! command line, 1 for everything else, each with one line on stderr that says what to do.
 
+mod audit;
 mod check;
 mod dev;
 mod gate;
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use audit::AuditVerb;
 use keys::KeysVerb;
 use operate::{AdaptersVerb, AgenciesVerb, DeliveriesVerb, SandboxVerb, SubjectsVerb};
 use policy::PolicyVerb;
@@ -76,7 +78,10 @@ enum Verb {
     /// Look at deliveries to ministries, put dead ones back, give one up
     #[command(subcommand)]
     Deliveries(DeliveriesVerb),
-    /// Answer what a person demands of the exchange: erase the person
+    /// Verify the journal as evidence, without trust in whoever runs it; ask it whom a breach exposed
+    #[command(subcommand)]
+    Audit(AuditVerb),
+    /// Answer what a person demands of the exchange: who read what, erase the person
     #[command(subcommand)]
     Subjects(SubjectsVerb),
     /// Make the simulated ministries of `dev` fail, and lift it
@@ -213,6 +218,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Subjects(verb) => operate::run(verb.run()),
         Verb::Sandbox(verb) => operate::run(verb.run()),
         Verb::Policy(verb) => verb.run(),
+        Verb::Audit(verb) => audit::run(verb),
         Verb::Keys(verb) => keys::run(&verb),
         Verb::Regions(RegionsVerb::Import { source, out }) => regions::import(&source, &out),
         Verb::Version => say(format_args!(

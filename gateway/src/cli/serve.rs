@@ -27,11 +27,12 @@ use crate::access::limits::Limits;
 use crate::access::{Directory, TrustDomain};
 use crate::audit::{Log, LogError};
 use crate::config::{self, Config};
-use crate::edge::layers::{self, Layers, Methods};
+use crate::edge::layers::{self, Methods};
 use crate::edge::listener::{self, Drained, Listener};
 use crate::edge::metrics::Metrics;
 use crate::edge::operators::{Operators, Readiness};
 use crate::edge::tls::{self, Tls};
+use crate::edge::{self, Carried};
 use crate::exchange::{Exchange, FacilityIndex, Outbox, Wake, register};
 use crate::services;
 use crate::store::sqlite::{OpenError, Sqlite};
@@ -98,6 +99,10 @@ impl Gateway {
         let key = subject_key(&config.keys.subject)?;
         let ring = key_ring(&config.keys.encryption)?;
         let (log_keys, witnesses) = (log_keys(&config.audit)?, witnesses(&config.audit)?);
+        let signing_key = log_keys
+            .first()
+            .cloned()
+            .ok_or_else(|| Failure::Usage("audit.keys must name a key".to_owned()))?;
         let trust_domain = TrustDomain::parse(&config.tls.trust_domain)
             .map_err(|error| Failure::Usage(format!("tls.trust_domain: {error}")))?;
         let authority = authority(&config.tls, &trust_domain)?;
@@ -135,7 +140,7 @@ impl Gateway {
             settings,
             tls.clone(),
             trust_domain.clone(),
-            metrics.clone(),
+            metrics,
         )
         .await
         .map_err(|error| busy(config.listen.agencies, "listen.agencies (dev: --listen)", error))?;
@@ -162,6 +167,7 @@ impl Gateway {
             gazetteer: Arc::new(gazetteer),
             facilities,
             validity: config.clearance.clone(),
+            signing_key,
             limits: Limits::new(config.limits.usual(), config.limits.own(), clock.clone()),
             ministries: connected,
             bounds: config.freshness.bounds(),
@@ -195,20 +201,21 @@ impl Gateway {
         ])
         .map_err(|error| Failure::of("cannot read the contract", error))?;
         let refusals = TaskTracker::new();
-        let layers = Arc::new(Layers::new(
-            &layer_settings(limits),
+        let gate =
+            Gate { policy: policy.clone(), exchange: exchange.clone(), refusals: refusals.clone() };
+        let carried = Carried {
+            services: routes.routes().prepare(),
             methods,
-            directory.clone(),
-            Gate { policy: policy.clone(), exchange: exchange.clone(), refusals: refusals.clone() },
-            exchange.limits.clone(),
+            directory: directory.clone(),
+            authorise: gate,
+            limits: exchange.limits.clone(),
+            settings: layer_settings(limits),
             clock,
-            metrics,
-            routes.routes().prepare(),
-        ));
+        };
 
         let signals = Signals::new()?;
         let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
-        let edge = tokio::spawn(listener.serve(layers, drain.clone()));
+        let edge = tokio::spawn(edge::carry(listener, carried, drain.clone()));
         let operators_task = tokio::spawn(operators.serve(stop.clone()));
         let gauges = StoreGauges::new(&telemetry);
         let mut outboxes = JoinSet::new();
@@ -225,7 +232,13 @@ impl Gateway {
         let watchers = vec![
             tokio::spawn(tls.clone().watch(FILE_WATCH)),
             tokio::spawn(policy.clone().watch(FILE_WATCH)),
-            tokio::spawn(watch_store(exchange.clone(), directory, readiness.clone(), gauges)),
+            tokio::spawn(watch_store(
+                exchange.clone(),
+                directory,
+                readiness.clone(),
+                health.clone(),
+                gauges,
+            )),
         ];
         readiness.set_store_ok(true);
         set_serving(&health, ServingStatus::Serving).await;
@@ -316,6 +329,8 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// A file that may grow no further is an error that is answered, and not the end.
+    _file_size: Signal,
 }
 
 impl Signals {
@@ -325,6 +340,7 @@ impl Signals {
             terminate: on(SignalKind::terminate())?,
             interrupt: on(SignalKind::interrupt())?,
             hangup: on(SignalKind::hangup())?,
+            _file_size: on(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 

@@ -151,6 +151,11 @@ impl Listener {
         self.tcp.local_addr()
     }
 
+    /// What it counts with.
+    pub(super) const fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
     /// Accepts and serves until `drain` is cancelled and every connection has ended or was cut.
     pub async fn serve<S, A>(self, layers: Arc<Layers<S, A>>, drain: CancellationToken) -> Drained
     where

@@ -23,6 +23,7 @@ pub struct Readiness {
     store_ok: AtomicBool,
     draining: AtomicBool,
     policy_broken: AtomicBool,
+    journal_failing: AtomicBool,
 }
 
 impl Readiness {
@@ -32,9 +33,14 @@ impl Readiness {
         Arc::new(Self::default())
     }
 
-    /// Says whether the store can be read and written.
+    /// Says whether the store can be read.
     pub fn set_store_ok(&self, ok: bool) {
         self.store_ok.store(ok, Relaxed);
+    }
+
+    /// Says whether the journal can be written. While it cannot, public reads go on.
+    pub fn set_journal_ok(&self, ok: bool) {
+        self.journal_failing.store(!ok, Relaxed);
     }
 
     /// Says that the gateway drains and will end.
@@ -50,8 +56,13 @@ impl Readiness {
     /// What is wrong with a gateway that should get calls all the same; `None` when nothing is.
     #[must_use]
     pub fn degraded(&self) -> Option<&'static str> {
-        let broken = "the policy files are broken, the old set is in force; see the log";
-        self.policy_broken.load(Relaxed).then_some(broken)
+        if self.journal_failing.load(Relaxed) {
+            Some("the journal cannot be written, nothing personal is read or changed; see the log")
+        } else if self.policy_broken.load(Relaxed) {
+            Some("the policy files are broken, the old set is in force; see the log")
+        } else {
+            None
+        }
     }
 
     /// Why the gateway should get no calls; `None` when it should.

@@ -108,7 +108,8 @@ pub const fn submits_for_facility(kind: AgencyKind) -> bool {
     matches!(kind, AgencyKind::Clinic)
 }
 
-fn key(id: &AgencyId) -> Key {
+/// The key of an agency's record.
+pub(super) fn key(id: &AgencyId) -> Key {
     Key { kind: Kind::Agency, id: id.to_string() }
 }
 

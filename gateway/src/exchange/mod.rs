@@ -20,6 +20,7 @@ mod register;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod worker;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use uuid::Uuid;
 use crate::access::issuer::Authority;
 use crate::access::limits::Limits;
 use crate::access::{Permit, TrustDomain};
+use crate::audit::note::SigningKey;
 use crate::deadline::Deadline;
 
 pub use agencies::{serves_region, submits_for_facility};
@@ -52,6 +54,7 @@ pub use outbox::{Outbox, Settings as OutboxSettings, Wake};
 pub use profile::Profile;
 pub use register::register;
 pub use submit::Change;
+pub use trail::{NewWithholding, TrailLine};
 pub use worker::{NewFamilyMember, NewWorker, WorkerField, WorkerFilter};
 
 /// Everything that the use cases work with.
@@ -70,6 +73,8 @@ pub struct Exchange {
     pub validity: ValidityPolicy,
     /// What each agency may use.
     pub limits: Arc<Limits>,
+    /// The key that signs receipts: the log's present one.
+    pub signing_key: Arc<SigningKey>,
     /// The ministries that are connected.
     pub ministries: Ministries,
     /// How old answers may be when the caller does not say.
@@ -171,6 +176,7 @@ impl Exchange {
             facilities: FacilityIndex::of([]),
             validity: ValidityPolicy::default(),
             limits,
+            signing_key: Arc::new(SigningKey::new("log.test", &[8; 32]).expect("it is a name")),
             ministries,
             bounds: Bounds {
                 identity: std::time::Duration::ZERO,

@@ -115,6 +115,7 @@ const fn recipients(record: &Record) -> &'static [AgencyKind] {
         | Record::IdentityCheck(_)
         | Record::VillageIndex(_)
         | Record::Agency(_)
-        | Record::Adapter(_) => &[],
+        | Record::Adapter(_)
+        | Record::Withholding(_) => &[],
     }
 }

@@ -271,13 +271,15 @@ impl Exchange {
             birth: new.birth,
             caretaker: new.caretaker,
         };
-        let id = member.id;
+        let (id, subject) = (member.id, member.subject);
         let mut change = Change::one(
             Record::FamilyMember(member),
             Expect::Absent,
             worker.subject,
             Classes::of(&[DataClass::Family]),
         );
+        // It concerns the member too, who may ask for it.
+        change.subjects.extend(subject);
         change.unchanged = vec![(Key { kind: Kind::Worker, id: worker_id.to_string() }, version)];
         Ok((change, id))
     }

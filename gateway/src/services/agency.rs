@@ -19,6 +19,7 @@ use tonic::{Request, Response, Status};
 use super::flow::{ChangeRequest, DisclosureRequest, Read, change, disclose, receipted};
 use super::page;
 use super::reading::Reading;
+use super::wire;
 use crate::access::Directory;
 use crate::access::issuer::{self, Issued};
 use crate::exchange::{Call, Change, Disclosed, Error, Exchange};
@@ -184,7 +185,7 @@ macro_rules! changes_status {
             type Input = AgencyId;
 
             fn read(&self, reading: &mut Reading, _: &Exchange) -> Option<AgencyId> {
-                convert::read_id(reading, Path::ROOT.field("agency_id"), &self.agency_id)
+                wire::read_agency_id(reading, Path::ROOT.field("agency_id"), &self.agency_id)
             }
         }
 
@@ -218,7 +219,7 @@ impl Read for IssueCertificateRequest {
     type Input = (AgencyId, Result<Issued, Error>);
 
     fn read(&self, reading: &mut Reading, exchange: &Exchange) -> Option<Self::Input> {
-        let id = convert::read_id(reading, Path::ROOT.field("agency_id"), &self.agency_id)?;
+        let id = wire::read_agency_id(reading, Path::ROOT.field("agency_id"), &self.agency_id)?;
         let Some(authority) = &exchange.authority else {
             return Some((id, Err(Error::IssuerAbsent)));
         };
@@ -267,7 +268,7 @@ impl Read for RegisterCertificateRequest {
     type Input = (AgencyId, Certificate);
 
     fn read(&self, reading: &mut Reading, exchange: &Exchange) -> Option<Self::Input> {
-        let id = convert::read_id(reading, Path::ROOT.field("agency_id"), &self.agency_id)?;
+        let id = wire::read_agency_id(reading, Path::ROOT.field("agency_id"), &self.agency_id)?;
         let read = issuer::registrable(&id, &self.certificate_pem, &exchange.trust_domain);
         let rule = Rule::new(
             "CERTIFICATE_INVALID",
@@ -301,7 +302,7 @@ impl Read for RemoveCertificateRequest {
     type Input = (AgencyId, String);
 
     fn read(&self, reading: &mut Reading, _: &Exchange) -> Option<Self::Input> {
-        let id = convert::read_id(reading, Path::ROOT.field("agency_id"), &self.agency_id)?;
+        let id = wire::read_agency_id(reading, Path::ROOT.field("agency_id"), &self.agency_id)?;
         Some((id, self.certificate_sha256.clone()))
     }
 }

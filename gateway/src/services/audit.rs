@@ -8,19 +8,23 @@ use desmigratif_core::text::Rule;
 use desmigratif_proto::Path;
 use desmigratif_proto::audit::v1::audit_service_server::AuditService;
 use desmigratif_proto::audit::v1::{
-    AddCosignatureRequest, AddCosignatureResponse, EraseSubjectRequest, EraseSubjectResponse,
-    GetCheckpointRequest, GetCheckpointResponse, GetConsistencyProofRequest,
-    GetConsistencyProofResponse, GetInclusionProofRequest, GetInclusionProofResponse,
+    AddCosignatureRequest, AddCosignatureResponse, EndWithholdingRequest, EndWithholdingResponse,
+    EraseSubjectRequest, EraseSubjectResponse, GetCheckpointRequest, GetCheckpointResponse,
+    GetConsistencyProofRequest, GetConsistencyProofResponse, GetInclusionProofRequest,
+    GetInclusionProofResponse, ListDisclosuresRequest, ListDisclosuresResponse,
+    ReportBreachRequest, ReportBreachResponse, WithholdDisclosuresRequest,
+    WithholdDisclosuresResponse,
 };
 use tonic::{Request, Response, Status};
 
 use super::Failure;
-use super::flow::{ChangeRequest, Read, change, permit, read, receipted};
+use super::flow::{ChangeRequest, Read, change, disclose, permit, read, receipted};
 use super::reading::Reading;
 use crate::audit::Log;
 use crate::exchange::{Call, Change, Error, Exchange};
 
 mod proofs;
+mod trail;
 
 use proofs::failed;
 
@@ -103,6 +107,34 @@ impl AuditService for Audit {
         request: Request<EraseSubjectRequest>,
     ) -> Result<Response<EraseSubjectResponse>, Status> {
         change(&self.exchange, request).await
+    }
+
+    async fn list_disclosures(
+        &self,
+        request: Request<ListDisclosuresRequest>,
+    ) -> Result<Response<ListDisclosuresResponse>, Status> {
+        disclose(&self.exchange, request).await
+    }
+
+    async fn withhold_disclosures(
+        &self,
+        request: Request<WithholdDisclosuresRequest>,
+    ) -> Result<Response<WithholdDisclosuresResponse>, Status> {
+        change(&self.exchange, request).await
+    }
+
+    async fn end_withholding(
+        &self,
+        request: Request<EndWithholdingRequest>,
+    ) -> Result<Response<EndWithholdingResponse>, Status> {
+        change(&self.exchange, request).await
+    }
+
+    async fn report_breach(
+        &self,
+        request: Request<ReportBreachRequest>,
+    ) -> Result<Response<ReportBreachResponse>, Status> {
+        disclose(&self.exchange, request).await
     }
 }
 

@@ -18,6 +18,7 @@ use super::failure::Failure;
 use super::reading::Reading;
 use super::wire;
 use crate::access::{Admission, Permit};
+use crate::audit::receipt::Statement;
 use crate::deadline::Deadline;
 use crate::exchange::{Answers, Call, Change, Disclosed, Disclosure, Error, Exchange};
 
@@ -168,7 +169,7 @@ pub(super) async fn change_one<Q: ChangeRequest>(
     let mut answer = Q::Response::decode(committed.answer.as_slice())
         .map_err(|_| Error::Internal("a kept answer is no message of its type".into()))?;
     answer.minimise(wire::class_set(permit.classes()));
-    *answer.receipt_mut() = Some(wire::receipt(&committed.receipt));
+    *answer.receipt_mut() = Some(receipt(exchange, &call, committed.receipt, request, &answer));
     Ok(answer)
 }
 
@@ -248,8 +249,23 @@ async fn disclose_one<Q: DisclosureRequest>(
     answer.minimise(wire::class_set(permit.classes()));
     let classes = wire::classes(answer.classes_present());
     let receipt = exchange.disclose(&call, Disclosure { subjects, classes, copies }).await?;
-    *answer.receipt_mut() = Some(wire::receipt(&receipt));
+    *answer.receipt_mut() = Some(self::receipt(exchange, &call, receipt, request, &answer));
     Ok(answer)
+}
+
+/// The receipt of an entry, signed over the request and the answer as the caller gets it.
+fn receipt(
+    exchange: &Exchange,
+    call: &Call,
+    receipt: journal::Receipt,
+    request: &impl Message,
+    answer: &impl Message,
+) -> desmigratif_proto::common::v1::Receipt {
+    let agency = &call.permit.agency().id;
+    let method = call.permit.method().path.trim_start_matches('/');
+    let (request, answer) = (request.encode_to_vec(), answer.encode_to_vec());
+    let statement = Statement::of(agency, method, receipt, &request, &answer);
+    wire::receipt(&receipt, statement.signed(&exchange.signing_key))
 }
 
 /// Converts a request, or lists every rule that it breaks.

@@ -13,11 +13,12 @@ use desmigratif_core::ports::store::log::{Checkpoint, Tile, TileId};
 use desmigratif_core::ports::store::outbox::{
     Backlog, Filter, Lease, Leased, Settlement, Status as DeliveryStatus,
 };
+use desmigratif_core::ports::store::trail::{Exposures, Span};
 use desmigratif_core::ports::store::{
     Commit, Committed, Error, Query, Request as StoreRequest, Store, Tally,
 };
 use desmigratif_core::record::{Key, Kind, Record, Stored};
-use desmigratif_core::subject::SubjectKey;
+use desmigratif_core::subject::{Subject, SubjectKey};
 use desmigratif_proto::village::v1::village_service_server::VillageService as _;
 use desmigratif_proto::village::v1::{GetVillageProfileRequest, GetVillageRequest};
 use desmigratif_proto::worker::v1::worker_service_server::WorkerService as _;
@@ -72,6 +73,19 @@ impl Store for FullDisk {
         self.0.entries(from, limit).await
     }
 
+    async fn entries_about(
+        &self,
+        subject: &Subject,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, Error> {
+        self.0.entries_about(subject, before, limit).await
+    }
+
+    async fn exposures(&self, span: &Span) -> Result<Exposures, Error> {
+        self.0.exposures(span).await
+    }
+
     async fn leaf_hashes(&self, from: u64, limit: u32) -> Result<Vec<Hash>, Error> {
         self.0.leaf_hashes(from, limit).await
     }
@@ -114,6 +128,10 @@ impl Store for FullDisk {
 
     async fn backlogs(&self) -> Result<Vec<Backlog>, Error> {
         self.0.backlogs().await
+    }
+
+    async fn writable(&self) -> Result<(), Error> {
+        Err(Error::Unavailable("the disk is full".into()))
     }
 
     async fn verify(&self) -> Result<u64, Error> {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use desmigratif_core::access::{AgencyKind, Classes, Purpose};
+use desmigratif_core::agency::AgencyId;
 use desmigratif_core::birth::{self, BirthDate, Precision};
 use desmigratif_core::geo::Coordinate;
 use desmigratif_core::identity::Sex;
@@ -25,11 +26,12 @@ use crate::exchange::{Availability, Exchange, Found, Freshness};
 const LEAST_AGE: i16 = 18;
 
 /// A receipt, for the wire.
-pub(super) fn receipt(receipt: &journal::Receipt) -> common::Receipt {
+pub(super) fn receipt(receipt: &journal::Receipt, signed_note: String) -> common::Receipt {
     common::Receipt {
         entry_index: receipt.index,
         leaf_hash: receipt.leaf_hash.to_vec(),
         committed_at: Some(timestamp(receipt.at)),
+        signed_note,
     }
 }
 
@@ -94,7 +96,10 @@ pub(super) fn read_freshness(
                 "must be a duration that is not negative",
                 "harus lama waktu yang tidak negatif",
             );
-            let age = Duration::try_from(*age).map_err(|_| rule);
+            // Looked at before the conversion, which overflows on the least number of seconds.
+            let negative = age.seconds < 0 || age.nanos < 0;
+            let age = (!negative).then_some(*age).and_then(|age| Duration::try_from(age).ok());
+            let age = age.ok_or(rule);
             Some(reading.take(at.field("max_age"), age)?)
         }
     };
@@ -218,6 +223,16 @@ pub(super) fn read_name(reading: &mut Reading, at: Path<'_>, text: &str) -> Opti
         reading.warn(at, code, text);
     }
     Some(name)
+}
+
+/// An agency's id from the wire.
+pub(super) fn read_agency_id(reading: &mut Reading, at: Path<'_>, text: &str) -> Option<AgencyId> {
+    let rule = Rule::new(
+        "AGENCY_ID_INVALID",
+        "must be 2 to 63 characters of a-z, 0-9 and '-', beginning with a letter",
+        "harus 2 sampai 63 karakter a-z, 0-9 dan '-', diawali huruf",
+    );
+    reading.take(at, AgencyId::parse(text).map_err(|_| rule))
 }
 
 /// The code of a village in force from the wire. A retired code is refused with the advice to

@@ -31,7 +31,7 @@ use tonic::transport::Channel;
 
 use crate::calls::{
     first_village, register, registration, registration_of, submission, submit, verification,
-    verify,
+    verify, withholding,
 };
 use crate::folder::prepared;
 use crate::gateway::{Gateway, fresh_nik, new_id, stating};
@@ -125,6 +125,8 @@ pub(super) struct Cast {
     pub(super) deliveries: Pool<u64>,
     /// The size of a checkpoint, and a cosignature of it by a witness that the gateway knows.
     pub(super) cosignature: (u64, String),
+    /// Withholdings that are in force.
+    pub(super) withholdings: Pool<String>,
     /// Agencies with two certificates each.
     pub(super) pawns: Pool<Pawn>,
 }
@@ -160,6 +162,13 @@ impl Cast {
             ministry: common::AgencyKind::Kemenkes.into(),
             reason: "to have deliveries that wait".into(),
         };
+        let mut audit = AuditServiceClient::new(operator.clone());
+        let mut withholdings = Vec::new();
+        for _ in 0..3 {
+            let request = stating("operations", withholding(&fresh_nik()));
+            let withheld = audit.withhold_disclosures(request).await.unwrap();
+            withholdings.push(withheld.into_inner().withholding_id);
+        }
         let mut admin = AdminServiceClient::new(operator);
         admin.pause_adapter(stating("operations", pause)).await.unwrap();
 
@@ -205,6 +214,7 @@ impl Cast {
             spare_clearances: spare_clearances.into(),
             deliveries: deliveries.into(),
             cosignature,
+            withholdings: withholdings.into(),
             pawns: pawns.into(),
         }
     }

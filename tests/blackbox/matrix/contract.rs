@@ -152,9 +152,9 @@ fn spoil_value(value: &mut Value) -> usize {
 }
 
 /// Clears what differs from call to call in a message and in those that it holds: its receipt, its
-/// time, and the request's id, which the caller has sent.
+/// time, the id of what was made, and the request's id, which the caller has sent.
 pub(super) fn scrub(message: &mut DynamicMessage) {
-    for name in ["receipt", "as_of", "request_id"] {
+    for name in ["receipt", "as_of", "request_id", "withholding_id"] {
         message.clear_field_by_name(name);
     }
     for (_, value) in message.fields_mut() {

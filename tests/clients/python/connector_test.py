@@ -37,6 +37,9 @@ path = "store.sqlite"
 [keys]
 subject = "{data}/subject.key"
 encryption = [{{ id = "test", file = "{data}/encryption.key" }}]
+[audit]
+origin = "log.desmigratif.test"
+keys = ["{data}/log.key"]
 [registry]
 agencies = "{data}/agencies.toml"
 facilities = "{data}/facilities.toml"

@@ -11,11 +11,13 @@
 
 mod answer;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use desmigratif_core::access::AgencyKind;
@@ -36,7 +38,7 @@ use url::Url;
 use answer::{Asked, Envelope};
 
 use crate::config::{ConnectError, Secret, resolve};
-use crate::upstream::http::Http;
+use crate::upstream::http::{Http, Reply};
 use crate::upstream::{self, Upstream};
 
 /// The numbers of a village, by level, and where they are in its code.
@@ -133,10 +135,7 @@ impl Dukcapil {
             .call(deadline, async |until| {
                 let request = self.http.request(Method::POST, "").json(request);
                 let reply = self.http.send(request, until).await?;
-                if !reply.status.is_success() {
-                    return Err(reply.fault());
-                }
-                reply.json::<Envelope>()?.read(asked, self.clock.until_tomorrow())
+                read(&reply, asked, self.clock.until_tomorrow())
             })
             .await
     }
@@ -177,6 +176,14 @@ impl Ministry for Dukcapil {
     fn condition(&self) -> Condition {
         self.upstream.condition()
     }
+}
+
+/// Reads an answer. `new_quota` is how long it is until the quota is renewed.
+fn read(reply: &Reply, asked: &Asked<'_>, new_quota: Duration) -> Result<Check, Fault> {
+    if !reply.status.is_success() {
+        return Err(reply.fault());
+    }
+    reply.json::<Envelope>()?.read(asked, new_quota)
 }
 
 /// A claim as the service's fields, and the elements that these are of.

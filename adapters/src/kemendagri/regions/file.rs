@@ -140,8 +140,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Gazetteer, Error> {
     GzDecoder::new(bytes).read_to_string(&mut text)?;
     let mut lines = text.lines();
     let (decree, counts) = lines.next().and_then(header).ok_or(Error::Format)?;
-    let mut regions = Vec::with_capacity(counts.provinces + counts.regencies + counts.districts);
-    let mut villages = Vec::with_capacity(counts.villages);
+    // Space for as many as the first line says would be space for whatever it says.
+    let (mut regions, mut villages) = (Vec::new(), Vec::new());
     let mut nest = Nest::default();
     for (line, number) in lines.zip(2..) {
         let row = Row::parse(line).ok_or(Error::Line(number))?;
@@ -210,7 +210,10 @@ impl Nest {
         self.digits.truncate(row.level * 2);
         self.digits.push_str(row.digits);
         let base = if row.level == 0 { (0, 0) } else { self.around[row.level - 1] };
-        let at = row.offset.map(|offset| (base.0 + offset.0, base.1 + offset.1));
+        let at = match row.offset {
+            None => None,
+            Some(offset) => Some((base.0.checked_add(offset.0)?, base.1.checked_add(offset.1)?)),
+        };
         let location = match at {
             None => None,
             Some((latitude, longitude)) => Some(

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use desmigratif_core::geo::Coordinate;
@@ -33,6 +34,9 @@ pub enum Error {
     /// A code is none of Kemendagri.
     #[error("{0}: {1:?} is no Kemendagri code")]
     Code(PathBuf, String),
+    /// A name holds a tab or the end of a line, which part the compact file.
+    #[error("{0}: the name of {1} holds a tab or the end of a line")]
+    Name(PathBuf, String),
     /// Codes stand twice or lie in regions that are not there.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -110,48 +114,85 @@ fn import_decree(
     source: &Path,
     decree: (&'static str, Counts),
 ) -> Result<(Vec<u8>, Report), Error> {
-    let (decree, expected) = decree;
-    let mut misplaced = Vec::new();
-    let mut regions = Vec::new();
+    let mut table = Table::default();
     for name in ["provinces.csv.gz", "regencies.csv.gz", "districts.csv.gz"] {
         let path = source.join(name);
-        for line in lines::<RegionLine>(&path)? {
-            let code = RegionCode::parse(&line.id)
-                .map_err(|_| Error::Code(path.clone(), line.id.clone()))?;
-            let location =
-                position(&line.id, &line.name, line.latitude, line.longitude, &mut misplaced);
-            let capital = line.capital.map(|it| it.trim().to_owned()).filter(|it| !it.is_empty());
-            regions.push(NewRegion { code, name: line.name.trim().to_owned(), capital, location });
-        }
+        table.add_regions(&path, open(&path)?)?;
     }
-    let mut villages = Vec::with_capacity(expected.villages);
     for path in village_files(source)? {
-        for line in lines::<VillageLine>(&path)? {
-            let code = VillageCode::parse(&line.id)
-                .map_err(|_| Error::Code(path.clone(), line.id.clone()))?;
-            villages.push(NewVillage {
-                code,
-                location: position(
-                    &line.id,
-                    &line.name,
-                    line.latitude,
-                    line.longitude,
-                    &mut misplaced,
-                ),
-                name: line.name.trim().to_owned(),
-                postal_code: line.postal_code.unwrap_or(0),
-            });
+        table.add_villages(&path, open(&path)?)?;
+    }
+    table.finish(decree)
+}
+
+/// What has been read so far.
+#[derive(Default)]
+pub(super) struct Table {
+    pub(super) regions: Vec<NewRegion>,
+    pub(super) villages: Vec<NewVillage>,
+    misplaced: Vec<String>,
+}
+
+impl Table {
+    /// Adds the regions in a file of lines.
+    pub(super) fn add_regions(&mut self, path: &Path, file: impl Read) -> Result<(), Error> {
+        for line in lines::<RegionLine>(path, file)? {
+            let code = RegionCode::parse(&line.id)
+                .map_err(|_| Error::Code(path.to_owned(), line.id.clone()))?;
+            let location = self.position(&line.id, &line.name, line.latitude, line.longitude);
+            let capital = line.capital.map(|it| it.trim().to_owned()).filter(|it| !it.is_empty());
+            let name = line.name.trim().to_owned();
+            if parts_lines(&name) || capital.as_deref().is_some_and(parts_lines) {
+                return Err(Error::Name(path.to_owned(), line.id));
+            }
+            self.regions.push(NewRegion { code, name, capital, location });
         }
+        Ok(())
     }
-    let counts = Counts::of(&regions, &villages);
-    if counts != expected {
-        return Err(Error::Counts { found: counts, decree: expected });
+
+    /// Adds the villages in a file of lines.
+    pub(super) fn add_villages(&mut self, path: &Path, file: impl Read) -> Result<(), Error> {
+        for line in lines::<VillageLine>(path, file)? {
+            let code = VillageCode::parse(&line.id)
+                .map_err(|_| Error::Code(path.to_owned(), line.id.clone()))?;
+            let location = self.position(&line.id, &line.name, line.latitude, line.longitude);
+            let (name, postal_code) = (line.name.trim().to_owned(), line.postal_code.unwrap_or(0));
+            if parts_lines(&name) {
+                return Err(Error::Name(path.to_owned(), line.id));
+            }
+            self.villages.push(NewVillage { code, name, location, postal_code });
+        }
+        Ok(())
     }
-    let without_position = villages.iter().filter(|village| village.location.is_none()).count();
-    let bytes = file::write(decree, &regions, &villages);
-    // Building refuses double codes and orphans.
-    Gazetteer::build(decree.to_owned(), regions, villages)?;
-    Ok((bytes, Report { decree, counts, misplaced, without_position }))
+
+    /// The compact file and the report, if the table is whole.
+    pub(super) fn finish(self, decree: (&'static str, Counts)) -> Result<(Vec<u8>, Report), Error> {
+        let ((decree, expected), Self { regions, villages, misplaced }) = (decree, self);
+        let counts = Counts::of(&regions, &villages);
+        if counts != expected {
+            return Err(Error::Counts { found: counts, decree: expected });
+        }
+        let without_position = villages.iter().filter(|it| it.location.is_none()).count();
+        let bytes = file::write(decree, &regions, &villages);
+        // Building refuses double codes and orphans.
+        Gazetteer::build(decree.to_owned(), regions, villages)?;
+        Ok((bytes, Report { decree, counts, misplaced, without_position }))
+    }
+
+    /// The position of a line, or none with the line noted when it lies outside Indonesia.
+    fn position(
+        &mut self,
+        id: &str,
+        name: &str,
+        latitude: Option<f64>,
+        longitude: Option<f64>,
+    ) -> Option<Coordinate> {
+        let at = Coordinate::new(latitude?, longitude?);
+        if at.is_err() {
+            self.misplaced.push(format!("{id} {name}"));
+        }
+        at.ok()
+    }
 }
 
 fn village_files(source: &Path) -> Result<Vec<PathBuf>, Error> {
@@ -166,27 +207,21 @@ fn village_files(source: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
-fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Error> {
+/// Whether a name would be several in a file of lines and tabs.
+fn parts_lines(name: &str) -> bool {
+    name.contains(['\t', '\n', '\r'])
+}
+
+fn open(path: &Path) -> Result<GzDecoder<File>, Error> {
     let file = File::open(path).map_err(|error| Error::Open(path.to_owned(), error))?;
-    csv::Reader::from_reader(GzDecoder::new(file))
+    Ok(GzDecoder::new(file))
+}
+
+fn lines<T: DeserializeOwned>(path: &Path, file: impl Read) -> Result<Vec<T>, Error> {
+    csv::Reader::from_reader(file)
         .into_deserialize()
         .collect::<Result<_, _>>()
         .map_err(|error| Error::Csv(path.to_owned(), error))
-}
-
-/// The position of a line, or none with the line noted when it lies outside Indonesia.
-fn position(
-    id: &str,
-    name: &str,
-    latitude: Option<f64>,
-    longitude: Option<f64>,
-    misplaced: &mut Vec<String>,
-) -> Option<Coordinate> {
-    let at = Coordinate::new(latitude?, longitude?);
-    if at.is_err() {
-        misplaced.push(format!("{id} {name}"));
-    }
-    at.ok()
 }
 
 #[cfg(test)]
@@ -248,6 +283,8 @@ mod tests {
         assert!(matches!(refusal(&orphan), Error::Build(BuildError::Orphan(_))));
         let no_code = VILLAGES.replace("3212162005", "3212169005");
         assert!(matches!(refusal(&no_code), Error::Code(..)));
+        let parted = VILLAGES.replace("Kenanga", "\"Ken\tanga\"");
+        assert!(matches!(refusal(&parted), Error::Name(..)));
         let fewer: String = VILLAGES.lines().take(2).map(|line| format!("{line}\n")).collect();
         assert!(matches!(refusal(&fewer), Error::Counts { .. }));
         assert!(matches!(refusal("id,name\nx\n"), Error::Csv(..)));

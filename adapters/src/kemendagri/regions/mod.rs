@@ -9,6 +9,8 @@
 //! where published, a region's capital or a village's postal code.
 
 mod file;
+#[cfg(test)]
+mod fuzz;
 mod import;
 
 use desmigratif_core::region::Gazetteer;

@@ -58,8 +58,8 @@ impl Stand {
     }
 }
 
-fn key(seed: u8) -> SigningKey {
-    SigningKey::new(ORIGIN, &[seed; 32]).unwrap()
+fn key(seed: u8) -> Arc<SigningKey> {
+    Arc::new(SigningKey::new(ORIGIN, &[seed; 32]).unwrap())
 }
 
 /// Three witnesses, of whom two must cosign.

@@ -48,7 +48,7 @@ pub(super) fn start(
     operator: &Profile,
     stop: &CancellationToken,
 ) -> Result<JoinSet<()>, Failure> {
-    let log: Vec<_> = log_keys(audit)?.iter().map(SigningKey::log_key).collect();
+    let log: Vec<_> = log_keys(audit)?.iter().map(|key| key.log_key()).collect();
     let mut tasks = JoinSet::new();
     for agency in AGENCIES {
         let key = key(data, agency)?;

@@ -1,11 +1,12 @@
 //! What an operator does with a running gateway: the verbs `agencies`, `adapters`,
-//! `deliveries`, `subjects` and `sandbox`.
+//! `deliveries`, `subjects`, `audit` and `sandbox`.
 //!
 //! They are calls of the contract like any other: over mutual TLS, with the operator's own
 //! certificate, authorised and journalled. A profile says where the gateway is and who asks.
 
 mod adapters;
 mod agencies;
+mod breach;
 mod deliveries;
 mod profile;
 mod sandbox;
@@ -17,12 +18,14 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use desmigratif_core::access::AgencyKind;
 use desmigratif_proto::common::v1 as common;
+use desmigratif_proto::options::v1::DataClass;
 
 use super::Failure;
 use super::serve::runtime;
 
 pub(super) use adapters::AdaptersVerb;
 pub(super) use agencies::AgenciesVerb;
+pub(super) use breach::Breach;
 pub(super) use deliveries::DeliveriesVerb;
 pub(super) use profile::{Calls, Profile, refused};
 pub(super) use sandbox::SandboxVerb;
@@ -82,6 +85,14 @@ impl Ministry {
 /// A ministry as the command line names it.
 fn ministry_name(kind: common::AgencyKind) -> String {
     kind.as_str_name().trim_start_matches("AGENCY_KIND_").to_lowercase()
+}
+
+/// Classes of data as the command line shows them: "identity health-detail".
+fn class_names(classes: impl Iterator<Item = DataClass>) -> String {
+    let name = |class: DataClass| {
+        class.as_str_name().trim_start_matches("DATA_CLASS_").to_lowercase().replace('_', "-")
+    };
+    classes.map(name).collect::<Vec<_>>().join(" ")
 }
 
 /// Runs a verb's call to its end.

@@ -45,6 +45,11 @@ pub(super) fn time(at: Option<prost_types::Timestamp>) -> Option<Timestamp> {
     at.and_then(|at| Timestamp::new(at.seconds, at.nanos).ok())
 }
 
+/// A time, for the wire.
+pub(super) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
+}
+
 /// Milliseconds of a duration from the wire.
 pub(super) fn milliseconds(duration: Option<Duration>) -> Option<f64> {
     let duration = std::time::Duration::try_from(duration?).ok()?;

@@ -7,18 +7,25 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use desmigratif_core::access::Purpose;
 use desmigratif_core::nik::Nik;
-use desmigratif_proto::audit::v1::EraseSubjectRequest;
+use desmigratif_proto::audit::v1::{
+    EndWithholdingRequest, EraseSubjectRequest, ListDisclosuresRequest, TrailEntry,
+    WithholdDisclosuresRequest,
+};
 use desmigratif_proto::common::v1::Receipt;
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::profile::{Profile, refused};
-use super::{Operator, Output, show};
+use super::show::{self, Row, cell};
+use super::{Operator, Output, class_names};
 use crate::cli::{Failure, say};
 
 /// A NIK is short; whatever else stands in its file is not read whole.
 const MOST_BYTES: u64 = 1_024;
+
+/// Entries on a page.
+const PAGE: u32 = 500;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum SubjectsVerb {
@@ -35,27 +42,204 @@ pub(in crate::cli) enum SubjectsVerb {
         #[command(flatten)]
         operator: Operator,
     },
+    /// Tell who has read and changed what about a person, and why, the newest first
+    ///
+    /// Also of a person who was erased. What is lawfully withheld is left out until the withholding
+    /// ends. That the list was made is an entry about the person itself.
+    Disclosures {
+        /// File that holds the person's NIK and nothing else; "-" for standard input. On the
+        /// command line itself others would see it
+        #[arg(long, value_name = "FILE")]
+        nik_file: PathBuf,
+        #[command(flatten)]
+        operator: Operator,
+    },
+    /// Withhold from a person what one agency reads and changes, on an authority's order
+    ///
+    /// Ends by itself; then the person is told of the entries, and that they were withheld.
+    Withhold {
+        /// File that holds the person's NIK and nothing else; "-" for standard input. On the
+        /// command line itself others would see it
+        #[arg(long, value_name = "FILE")]
+        nik_file: PathBuf,
+        /// The agency
+        #[arg(long, value_name = "ID")]
+        agency: String,
+        /// What the agency does from this time on: 2026-11-24T08:00:00+07:00
+        #[arg(long, value_name = "TIME")]
+        from: Timestamp,
+        /// Until when, within 366 days
+        #[arg(long, value_name = "TIME")]
+        until: Timestamp,
+        /// The authority; names no person
+        #[arg(long, value_name = "AUTHORITY")]
+        ordered_by: String,
+        /// The order and the law that it rests on; names no person
+        #[arg(long, value_name = "REFERENCE")]
+        legal_reference: String,
+        #[command(flatten)]
+        operator: Operator,
+    },
+    /// End a withholding before its time
+    EndWithholding {
+        /// The withholding, as `withhold` has told it
+        id: Uuid,
+        #[command(flatten)]
+        operator: Operator,
+    },
 }
 
 impl SubjectsVerb {
     /// Does what the verb says.
     pub(in crate::cli) async fn run(self) -> Result<(), Failure> {
-        let Self::Erase { nik_file, operator } = self;
-        let profile = Profile::read(&operator.profile)?;
-        let request = EraseSubjectRequest {
-            request_id: Uuid::now_v7().to_string(),
-            nik: read_nik(&nik_file)?.expose().to_owned(),
-        };
-        let mut client = profile.audit(Purpose::DataSubjectRequest).await?;
-        let answer = client.erase_subject(request).await.map_err(refused)?.into_inner();
-        let shown = Shown::of(&answer.receipt.unwrap_or_default());
-        match operator.output {
-            Output::Json => show::json(&shown),
-            Output::Table => say(format_args!(
-                "the person is erased\nreceipt: entry {}, leaf {}",
-                shown.entry, shown.leaf
-            )),
+        match self {
+            Self::Erase { nik_file, operator } => erase(&nik_file, &operator).await,
+            Self::Disclosures { nik_file, operator } => disclosures(&nik_file, &operator).await,
+            Self::Withhold {
+                nik_file,
+                agency,
+                from,
+                until,
+                ordered_by,
+                legal_reference,
+                operator,
+            } => {
+                let request = WithholdDisclosuresRequest {
+                    request_id: Uuid::now_v7().to_string(),
+                    nik: read_nik(&nik_file)?.expose().to_owned(),
+                    agency_id: agency,
+                    from: Some(show::timestamp(from)),
+                    until: Some(show::timestamp(until)),
+                    ordered_by,
+                    legal_reference,
+                };
+                withhold(request, &operator).await
+            }
+            Self::EndWithholding { id, operator } => end_withholding(id, &operator).await,
         }
+    }
+}
+
+async fn erase(nik_file: &Path, operator: &Operator) -> Result<(), Failure> {
+    let profile = Profile::read(&operator.profile)?;
+    let request = EraseSubjectRequest {
+        request_id: Uuid::now_v7().to_string(),
+        nik: read_nik(nik_file)?.expose().to_owned(),
+    };
+    let mut client = profile.audit(Purpose::DataSubjectRequest).await?;
+    let answer = client.erase_subject(request).await.map_err(refused)?.into_inner();
+    let shown = Shown::of(&answer.receipt.unwrap_or_default());
+    match operator.output {
+        Output::Json => show::json(&shown),
+        Output::Table => say(format_args!(
+            "the person is erased\nreceipt: entry {}, leaf {}",
+            shown.entry, shown.leaf
+        )),
+    }
+}
+
+async fn disclosures(nik_file: &Path, operator: &Operator) -> Result<(), Failure> {
+    let profile = Profile::read(&operator.profile)?;
+    let nik = read_nik(nik_file)?;
+    let mut client = profile.audit(Purpose::DataSubjectRequest).await?;
+    let (mut lines, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request =
+            ListDisclosuresRequest { nik: nik.expose().to_owned(), page_size: PAGE, page_token };
+        let answer = client.list_disclosures(request).await.map_err(refused)?.into_inner();
+        lines.extend(answer.entries.into_iter().map(Line::of));
+        page_token = answer.next_page_token;
+        if page_token.is_empty() {
+            return show::show(operator.output, &lines);
+        }
+    }
+}
+
+async fn withhold(request: WithholdDisclosuresRequest, operator: &Operator) -> Result<(), Failure> {
+    let mut client = Profile::read(&operator.profile)?.audit(Purpose::Operations).await?;
+    let answer = client.withhold_disclosures(request).await.map_err(refused)?.into_inner();
+    let receipt = Shown::of(&answer.receipt.unwrap_or_default());
+    let id = answer.withholding_id;
+    match operator.output {
+        Output::Json => show::json(&Withheld { id, receipt }),
+        Output::Table => say(format_args!(
+            "withheld: {id}\nreceipt: entry {}, leaf {}",
+            receipt.entry, receipt.leaf
+        )),
+    }
+}
+
+async fn end_withholding(id: Uuid, operator: &Operator) -> Result<(), Failure> {
+    let request = EndWithholdingRequest {
+        request_id: Uuid::now_v7().to_string(),
+        withholding_id: id.to_string(),
+    };
+    let mut client = Profile::read(&operator.profile)?.audit(Purpose::Operations).await?;
+    let answer = client.end_withholding(request).await.map_err(refused)?.into_inner();
+    let shown = Shown::of(&answer.receipt.unwrap_or_default());
+    match operator.output {
+        Output::Json => show::json(&shown),
+        Output::Table => say(format_args!(
+            "withholding {id} has ended\nreceipt: entry {}, leaf {}",
+            shown.entry, shown.leaf
+        )),
+    }
+}
+
+/// A withholding as it is shown.
+#[derive(Serialize)]
+struct Withheld {
+    id: String,
+    #[serde(flatten)]
+    receipt: Shown,
+}
+
+/// An entry as it is shown.
+#[derive(Serialize)]
+struct Line {
+    #[serde(flatten)]
+    receipt: Shown,
+    agency: String,
+    agency_name: String,
+    kind: String,
+    purpose: String,
+    classes: String,
+    method: String,
+}
+
+impl Line {
+    fn of(entry: TrailEntry) -> Self {
+        let short =
+            |name: &str, prefix| name.trim_start_matches(prefix).to_lowercase().replace('_', "-");
+        Self {
+            kind: short(entry.kind().as_str_name(), "ENTRY_KIND_"),
+            purpose: short(entry.purpose().as_str_name(), "PURPOSE_"),
+            classes: class_names(entry.data_classes()),
+            receipt: Shown::of(&entry.receipt.unwrap_or_default()),
+            agency: entry.agency_id,
+            agency_name: entry.agency_name,
+            method: entry.method,
+        }
+    }
+}
+
+impl Row for Line {
+    const HEADINGS: &'static [&'static str] =
+        &["TIME", "AGENCY", "NAME", "KIND", "PURPOSE", "CLASSES", "METHOD", "ENTRY", "LEAF"];
+
+    fn cells(&self) -> Vec<String> {
+        let method = self.method.rsplit('.').next().unwrap_or_default();
+        vec![
+            cell(self.receipt.committed_at),
+            self.agency.clone(),
+            self.agency_name.clone(),
+            self.kind.clone(),
+            self.purpose.clone(),
+            self.classes.clone(),
+            method.to_owned(),
+            self.receipt.entry.to_string(),
+            self.receipt.leaf.clone(),
+        ]
     }
 }
 
@@ -74,7 +258,7 @@ fn read_nik(path: &Path) -> Result<Nik, Failure> {
     })
 }
 
-/// The proof of an erasure as it is shown.
+/// The proof of an entry as it is shown.
 #[derive(Serialize)]
 struct Shown {
     entry: u64,

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use desmigratif_core::ports::clock::Clock;
 use http::{Request, Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -20,6 +19,7 @@ use tonic::body::Body;
 use tower::Service;
 use tracing::Instrument;
 
+use super::carry::Carried;
 use super::connection::Connection;
 use super::metrics::Metrics;
 use crate::access::limits::{Limits, OfAgency};
@@ -103,19 +103,9 @@ struct Admitted<'m> {
 }
 
 impl<S, A: Authorise> Layers<S, A> {
-    /// The steps before `services` (tonic's `Routes`, prepared). `methods` must list what they
-    /// serve: what it does not list is answered UNIMPLEMENTED.
-    #[expect(clippy::too_many_arguments, reason = "the parts that one place wires together")]
-    pub fn new(
-        settings: &Settings,
-        methods: Methods,
-        directory: Arc<dyn Directory>,
-        authorise: A,
-        limits: Arc<Limits>,
-        clock: Arc<dyn Clock>,
-        metrics: Arc<Metrics>,
-        services: S,
-    ) -> Self {
+    /// The steps before the services that are carried.
+    pub fn new(carried: Carried<S, A>, metrics: Arc<Metrics>) -> Self {
+        let Carried { services, methods, directory, authorise, limits, settings, clock } = carried;
         Self {
             services,
             authorise,

@@ -32,10 +32,11 @@ use tonic::service::Routes;
 use tower::Service;
 
 use super::layers::Directory;
-use super::layers::{self, Authorise, Deadline, Layers, Methods};
+use super::layers::{self, Authorise, Deadline, Methods};
 use super::listener::{self, Drained, Listener};
 use super::metrics::Metrics;
 use super::tls::{Files, Tls};
+use super::{Carried, carry};
 use crate::access::limits::Limits;
 use crate::access::{PeerIdentity, TrustDomain};
 use client::Client;
@@ -77,26 +78,26 @@ impl World {
         let (mut listener, mut layers) =
             (listener::Settings::default(), layers::Settings::default());
         set(&mut listener, &mut layers);
-        Self::start(TestCa::new(), None, listener, &layers, Allowance::default()).await
+        Self::start(TestCa::new(), None, listener, layers, Allowance::default()).await
     }
 
     /// A world with other limits on agencies than the defaults.
     async fn allowing(allowance: Allowance) -> Self {
         let (listener, layers) = (listener::Settings::default(), layers::Settings::default());
-        Self::start(TestCa::new(), None, listener, &layers, allowance).await
+        Self::start(TestCa::new(), None, listener, layers, allowance).await
     }
 
     /// A world with a revocation list.
     async fn revoking(ca: TestCa, crl: &str) -> Self {
         let (listener, layers) = (listener::Settings::default(), layers::Settings::default());
-        Self::start(ca, Some(crl), listener, &layers, Allowance::default()).await
+        Self::start(ca, Some(crl), listener, layers, Allowance::default()).await
     }
 
     async fn start(
         ca: TestCa,
         crl: Option<&str>,
         listener: listener::Settings,
-        layers: &layers::Settings,
+        layers: layers::Settings,
         allowance: Allowance,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -111,24 +112,22 @@ impl World {
         let tls = Tls::load(files, clock.clone(), metrics.clone()).unwrap();
         let trust_domain = TrustDomain::parse("desmigratif.test").unwrap();
         let any_port = "127.0.0.1:0".parse().unwrap();
-        let bound = Listener::bind(any_port, listener, tls.clone(), trust_domain, metrics.clone())
-            .await
-            .unwrap();
+        let bound =
+            Listener::bind(any_port, listener, tls.clone(), trust_domain, metrics).await.unwrap();
         let address = bound.local_addr().unwrap();
 
         let (services, signals) = TestServices::new();
-        let layers = Layers::new(
-            layers,
-            methods(),
-            Arc::new(Register),
-            AnyPurposeButCuriosity,
-            Limits::new(allowance, HashMap::new(), clock.clone()),
-            clock.clone(),
-            metrics,
-            services.clone(),
-        );
+        let carried = Carried {
+            services: services.clone(),
+            methods: methods(),
+            directory: Arc::new(Register),
+            authorise: AnyPurposeButCuriosity,
+            limits: Limits::new(allowance, HashMap::new(), clock.clone()),
+            settings: layers,
+            clock: clock.clone(),
+        };
         let drain = CancellationToken::new();
-        let serving = tokio::spawn(bound.serve(Arc::new(layers), drain.clone()));
+        let serving = tokio::spawn(carry(bound, carried, drain.clone()));
         Self {
             ca,
             folder,

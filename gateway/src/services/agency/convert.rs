@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use desmigratif_core::access::{AgencyKind, Purpose};
-use desmigratif_core::agency::{Agency, AgencyId, AgencyStatus, Certificate};
+use desmigratif_core::agency::{Agency, AgencyStatus, Certificate};
 use desmigratif_core::record::{Record, Stored};
 use desmigratif_core::region::RegionCode;
 use desmigratif_core::text::Rule;
@@ -15,23 +15,13 @@ use super::super::reading::Reading;
 use super::super::wire;
 use crate::exchange::{serves_region, submits_for_facility};
 
-/// An agency's id from the wire.
-pub(super) fn read_id(reading: &mut Reading, at: Path<'_>, text: &str) -> Option<AgencyId> {
-    let rule = Rule::new(
-        "AGENCY_ID_INVALID",
-        "must be 2 to 63 characters of a-z, 0-9 and '-', beginning with a letter",
-        "harus 2 sampai 63 karakter a-z, 0-9 dan '-', diawali huruf",
-    );
-    reading.take(at, AgencyId::parse(text).map_err(|_| rule))
-}
-
 /// A new agency from the wire: active, and without a registered certificate.
 pub(super) fn read_agency(
     reading: &mut Reading,
     at: Path<'_>,
     agency: &wire_v1::Agency,
 ) -> Option<Agency> {
-    let id = read_id(reading, at.field("agency_id"), &agency.agency_id);
+    let id = wire::read_agency_id(reading, at.field("agency_id"), &agency.agency_id);
     let kind = read_kind(agency.kind());
     let region = wire::read_region(reading, at.field("region_code"), &agency.region_code);
     let facility = Some(agency.facility_id.trim().to_owned()).filter(|id| !id.is_empty());

@@ -103,11 +103,16 @@ pub(super) fn entry(row: &Row<'_>) -> Result<Entry> {
             method: row.get(5)?,
             request_digest: row.get(6)?,
             subjects: subjects(row, 7)?,
-            classes: Classes::from_bits(row.get(8)?).ok_or_else(|| unreadable(8))?,
+            classes: classes(row, 8)?,
             trace_id: row.get(9)?,
         },
         touched: touched_of_json(row, 10)?,
     })
+}
+
+/// A set of classes of data.
+pub(super) fn classes(row: &Row<'_>, column: usize) -> Result<Classes> {
+    Classes::from_bits(row.get(column)?).ok_or_else(|| unreadable(column))
 }
 
 /// A count, an index or a version.

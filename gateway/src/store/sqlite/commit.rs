@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::columns::Lock;
 use super::fault::Failure;
 use super::keys::{Plan, Used};
-use super::{columns, keys, outbox};
+use super::{columns, keys, outbox, trail};
 use crate::store::vault::{KeyId, Place, Vault};
 
 /// A commit with all that can be computed before its turn comes, so that the one writer does
@@ -352,6 +352,7 @@ fn write(
     let entry = Entry { index, at, draft: commit.entry.clone(), touched };
     let receipt = entry.receipt();
     write_entry(tx, &entry, &receipt.leaf_hash, salt)?;
+    trail::write(tx, &entry)?;
     if let Some(request) = &commit.request {
         // Replaces an answer under the same id whose time is over.
         tx.prepare_cached(

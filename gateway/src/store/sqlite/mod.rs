@@ -11,6 +11,7 @@
 //! [`Sqlite`] is to be used within a tokio runtime. Few run at a time; the others wait without
 //! holding a thread.
 
+mod archive;
 #[cfg(test)]
 mod at_rest;
 mod columns;
@@ -24,12 +25,14 @@ mod read;
 mod seal;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod verify;
 mod writer;
 
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -38,8 +41,10 @@ use desmigratif_core::journal::{Entry, Hash};
 use desmigratif_core::ports::clock::Clock;
 use desmigratif_core::ports::store::log::{Checkpoint, Tile, TileId};
 use desmigratif_core::ports::store::outbox::{Backlog, Filter, Lease, Leased, Settlement, Status};
+use desmigratif_core::ports::store::trail::{Exposures, Span};
 use desmigratif_core::ports::store::{Commit, Committed, Error, Query, Request, Store, Tally};
 use desmigratif_core::record::{Key, Kind, Stored};
+use desmigratif_core::subject::Subject;
 use jiff::Timestamp;
 use r2d2::Pool;
 use r2d2_sqlite::SqliteConnectionManager;
@@ -53,6 +58,7 @@ use writer::{Work, Writer, job};
 
 use super::vault::{KeyRing, Vault};
 
+pub use archive::Archive;
 pub use open::OpenError;
 
 /// How many reads run at a time.
@@ -69,6 +75,8 @@ pub struct Sqlite {
     /// `None` only while it is being dropped.
     queue: Option<SyncSender<Box<dyn Work>>>,
     writer: Option<JoinHandle<()>>,
+    /// Whether the last write failed.
+    failing: Arc<AtomicBool>,
     readers: Pool<SqliteConnectionManager>,
     turns: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
@@ -88,7 +96,8 @@ impl Sqlite {
     pub fn open(path: &Path, clock: Arc<dyn Clock>, ring: KeyRing) -> Result<Self, OpenError> {
         let opened = open::open(path, READERS, ring, clock.now())?;
         let (queue, waiting) = sync_channel(QUEUE);
-        let writer = Writer::new(opened.writer, Arc::clone(&clock));
+        let failing = Arc::new(AtomicBool::new(false));
+        let writer = Writer::new(opened.writer, Arc::clone(&clock), Arc::clone(&failing));
         let writer = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.serve(&waiting))
@@ -96,6 +105,7 @@ impl Sqlite {
         Ok(Self {
             queue: Some(queue),
             writer: Some(writer),
+            failing,
             readers: opened.readers,
             turns: Arc::new(Semaphore::new(READERS as usize)),
             clock,
@@ -273,6 +283,21 @@ impl Store for Sqlite {
         self.read(move |conn| Ok(read::entries(conn, from, limit)?)).await
     }
 
+    async fn entries_about(
+        &self,
+        subject: &Subject,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, Error> {
+        let subject = *subject;
+        self.read(move |conn| Ok(trail::about(conn, &subject, before, limit)?)).await
+    }
+
+    async fn exposures(&self, span: &Span) -> Result<Exposures, Error> {
+        let span = span.clone();
+        self.read(move |conn| Ok(trail::exposures(conn, &span)?)).await
+    }
+
     async fn leaf_hashes(&self, from: u64, limit: u32) -> Result<Vec<Hash>, Error> {
         self.read(move |conn| Ok(log::leaf_hashes(conn, from, limit)?)).await
     }
@@ -317,6 +342,17 @@ impl Store for Sqlite {
 
     async fn backlogs(&self) -> Result<Vec<Backlog>, Error> {
         self.read(|conn| Ok(outbox::backlogs(conn)?)).await
+    }
+
+    async fn writable(&self) -> Result<(), Error> {
+        if !self.failing.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.write(|tx, _, _| {
+            tx.execute("INSERT OR REPLACE INTO chore (name) VALUES ('trial')", [])?;
+            Ok(())
+        })
+        .await
     }
 
     async fn verify(&self) -> Result<u64, Error> {

@@ -8,19 +8,25 @@ use desmigratif_core::record::Kind;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::columns;
 use super::fault::Failure;
+use super::{columns, trail};
 
 /// Checks everything and gives the number of entries, or what was found first.
 pub(super) fn verify(conn: &mut Connection) -> Result<u64, Failure> {
     // One state for all that follows, whatever is committed meanwhile.
     let tx = conn.transaction()?;
     check_file(&tx)?;
-    let (entries, proven) = check_journal(&tx)?;
+    let Checked { entries, proven, concerned } = check_journal(&tx)?;
     let records = tx.query_row("SELECT count(*) FROM record", [], |row| columns::count(row, 0))?;
     if records != proven {
         let what = format!("{proven} of {records} records stand as their last entry says");
         return Err(corrupt(what));
+    }
+    let rows = trail::rows(&tx)?;
+    if rows != concerned {
+        return Err(corrupt(format!(
+            "{rows} rows say whom entries concern, {concerned} are right"
+        )));
     }
     Ok(entries)
 }
@@ -47,10 +53,19 @@ fn check_file(tx: &Connection) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Checks every entry; gives how many there are, and how many records stand as their last entry
-/// committed to them.
-fn check_journal(tx: &Connection) -> Result<(u64, u64), Failure> {
-    let (mut next, mut last, mut proven) = (0, Timestamp::MIN, 0);
+/// What was found in order.
+struct Checked {
+    /// How many entries there are.
+    entries: u64,
+    /// How many records stand as their last entry committed to them.
+    proven: u64,
+    /// How many people all the entries concern, each counted in each of them.
+    concerned: u64,
+}
+
+/// Checks every entry.
+fn check_journal(tx: &Connection) -> Result<Checked, Failure> {
+    let (mut next, mut last, mut proven, mut concerned) = (0, Timestamp::MIN, 0, 0);
     let sql = format!("SELECT {}, salt, leaf_hash FROM entry ORDER BY idx", columns::ENTRY);
     let mut statement = tx.prepare(&sql)?;
     let mut rows = statement.query([])?;
@@ -84,9 +99,10 @@ fn check_journal(tx: &Connection) -> Result<(u64, u64), Failure> {
                 _ => return Err(corrupt(format!("entry {next} wrote a record that is not so"))),
             }
         }
+        concerned += trail::check(tx, &entry)?;
         (next, last) = (next + 1, entry.at);
     }
-    Ok((next, proven))
+    Ok(Checked { entries: next, proven, concerned })
 }
 
 fn corrupt(what: String) -> Failure {

@@ -5,6 +5,7 @@
 //! what came before it; a piece that the engine cannot digest fails alone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -73,6 +74,8 @@ where
 pub(super) struct Writer {
     connection: Connection,
     clock: Arc<dyn Clock>,
+    /// Whether the last write failed. Transactions that write nothing say nothing of it.
+    failing: Arc<AtomicBool>,
     /// Somebody was erased, and the log may still hold what was there before.
     log_outlives: bool,
 }
@@ -87,8 +90,12 @@ enum Guard {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, clock: Arc<dyn Clock>) -> Self {
-        Self { connection, clock, log_outlives: false }
+    pub(super) fn new(
+        connection: Connection,
+        clock: Arc<dyn Clock>,
+        failing: Arc<AtomicBool>,
+    ) -> Self {
+        Self { connection, clock, failing, log_outlives: false }
     }
 
     /// Serves the queue until nobody can put anything into it.
@@ -132,10 +139,14 @@ impl Writer {
 
     /// Makes a batch durable, and says what came of each piece.
     fn work(&mut self, batch: &mut [Box<dyn Work>]) -> Vec<Result<(), Error>> {
+        let changes = self.connection.total_changes();
         let done = match self.transact(batch, Guard::Batch) {
             Err(error) if !is_of_the_store(&error) => self.transact(batch, Guard::Each),
             done => done,
         };
+        if done.is_err() || self.connection.total_changes() > changes {
+            self.failing.store(done.is_err(), Ordering::Relaxed);
+        }
         done.unwrap_or_else(|error| {
             let error = told(&error);
             tracing::error!(%error, pieces = batch.len(), "batch of work failed");
@@ -244,7 +255,7 @@ mod tests {
     fn a_full_disk_refuses_batches_whole_until_there_is_space() {
         let folder = TempDir::new().unwrap();
         let opened = opened(&folder.path().join("store.db"));
-        let mut writer = Writer::new(opened.writer, Arc::new(SystemClock));
+        let mut writer = Writer::new(opened.writer, Arc::new(SystemClock), Arc::default());
         // Stands for the disk: SQLite answers with the same error.
         writer.connection.execute_batch("PRAGMA max_page_count = 60").unwrap();
         let mut next = 0;
@@ -274,7 +285,7 @@ mod tests {
     fn a_file_that_a_tool_holds_is_unavailable_until_it_lets_go() {
         let folder = TempDir::new().unwrap();
         let opened = opened(&folder.path().join("store.db"));
-        let mut writer = Writer::new(opened.writer, Arc::new(SystemClock));
+        let mut writer = Writer::new(opened.writer, Arc::new(SystemClock), Arc::default());
         writer.connection.busy_timeout(Duration::ZERO).unwrap();
         let tool = Connection::open(folder.path().join("store.db")).unwrap();
         tool.execute_batch("BEGIN IMMEDIATE").unwrap();

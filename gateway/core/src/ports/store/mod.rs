@@ -19,6 +19,7 @@
 pub mod conformance;
 pub mod log;
 pub mod outbox;
+pub mod trail;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -31,6 +32,7 @@ use crate::subject::Subject;
 
 use log::{Checkpoint, Tile, TileId};
 use outbox::{Backlog, Delivery, Filter, Lease, Leased, Settlement, Status};
+use trail::{Exposures, Span};
 
 /// For how many days the answer to a request is kept for its repetition.
 pub const IDEMPOTENCY_DAYS: i64 = 30;
@@ -257,6 +259,24 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::Unavailable`] or [`Error::Corrupt`].
     async fn entries(&self, from: u64, limit: u32) -> Result<Vec<Entry>, Error>;
 
+    /// At most `limit` entries that concern a person, those before index `before` if one is given,
+    /// the newest first. An erased person's are there like anybody's.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Corrupt`].
+    async fn entries_about(
+        &self,
+        subject: &Subject,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, Error>;
+
+    /// The people whom a span of an agency's entries concerns.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Corrupt`].
+    async fn exposures(&self, span: &Span) -> Result<Exposures, Error>;
+
     /// The hashes of at most `limit` leaves from index `from` on, without a gap.
     ///
     /// # Errors
@@ -329,8 +349,15 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::Unavailable`].
     async fn backlogs(&self) -> Result<Vec<Backlog>, Error>;
 
+    /// Whether the journal can be written: as the last write went, and after one that failed by
+    /// trying. Writes nothing that anybody could read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn writable(&self) -> Result<(), Error>;
+
     /// Reads the whole store and checks its invariants: the engine's own integrity, the density
-    /// of the journal, every leaf against its hash. Returns the number of entries.
+    /// of the journal, every leaf against its hash, by whom entries are found. Returns the number of entries.
     ///
     /// # Errors
     /// [`Error::Corrupt`] with what was found first.

@@ -117,6 +117,7 @@ pub(super) async fn deliveries_wait_for_their_ministry(store: &dyn Store) {
 
 pub(super) async fn a_sound_store_verifies(store: &dyn Store) {
     assert_eq!(store.verify().await, Ok(0));
+    assert_eq!(store.writable().await, Ok(()));
     for n in 0..20 {
         done(store, whole(n)).await;
         put(store, Record::Worker(worker(n))).await;

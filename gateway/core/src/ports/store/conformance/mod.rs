@@ -16,6 +16,7 @@ mod model;
 mod outbox;
 mod repetitions;
 mod samples;
+mod trail;
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -30,7 +31,7 @@ pub use model::agrees_with_a_model;
 type Run<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 type Behaviour = for<'a> fn(&'a dyn Store, &'a SetClock) -> Run<'a>;
 
-const BEHAVIOURS: [Behaviour; 53] = [
+const BEHAVIOURS: [Behaviour; 57] = [
     |store, _| Box::pin(commits::a_commit_writes_all_its_parts(store)),
     |store, _| Box::pin(commits::a_record_comes_back_as_it_was_written(store)),
     |store, _| Box::pin(commits::a_commit_without_records_is_an_entry(store)),
@@ -79,6 +80,10 @@ const BEHAVIOURS: [Behaviour; 53] = [
     |store, _| Box::pin(log::the_last_witnessed_checkpoint_is_found_behind_later_ones(store)),
     |store, _| Box::pin(log::a_checkpoint_keeps_its_root(store)),
     |store, _| Box::pin(log::successions_are_kept_once_and_in_order(store)),
+    |store, _| Box::pin(trail::entries_about_a_person_come_newest_first(store)),
+    |store, _| Box::pin(trail::an_entry_about_several_is_found_by_each_of_them_once(store)),
+    |store, _| Box::pin(trail::the_trail_of_an_erased_person_stays(store)),
+    |store, clock| Box::pin(trail::an_agency_s_entries_tell_whom_they_exposed(store, clock)),
     |store, _| Box::pin(lists::every_filter_finds_its_own(store)),
     |store, _| Box::pin(lists::filters_narrow_each_other(store)),
     |store, _| Box::pin(lists::pages_join_without_gap_or_double(store)),

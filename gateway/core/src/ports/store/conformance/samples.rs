@@ -26,6 +26,7 @@ use crate::region::VillageCode;
 use crate::stage::Stage;
 use crate::subject::Subject;
 use crate::village_index::{Category, IndexKind, VillageIndex};
+use crate::withholding::Withholding;
 use crate::worker::{Contact, Document, Worker};
 
 /// Where the clock stands at first.
@@ -151,6 +152,16 @@ pub(super) fn one_of_each() -> Vec<Record> {
         facility: Some("klinik-01".to_owned()),
         certificates: Vec::new(),
     };
+    let withholding = Withholding {
+        id: id(4, 1),
+        subject: worker.subject,
+        agency: agency.id.clone(),
+        from: noon(),
+        until: noon(),
+        ordered_by: "Pengadilan Contoh".to_owned(),
+        legal_reference: "Penetapan 1/2026".to_owned(),
+        ended_at: Some(noon()),
+    };
     vec![
         Record::FamilyMember(member(1, &worker)),
         Record::Clearance(clearance(1, &worker)),
@@ -160,6 +171,7 @@ pub(super) fn one_of_each() -> Vec<Record> {
         Record::VillageIndex(index),
         Record::Agency(agency),
         Record::Adapter(adapter),
+        Record::Withholding(withholding),
     ]
 }
 

@@ -1,0 +1,281 @@
+//! `audit`: the journal as evidence, verified without a server and without trust in one.
+
+use std::io::Read as _;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use desmigratif_proto::audit::v1::audit_service_client::AuditServiceClient;
+use desmigratif_proto::audit::v1::{GetCheckpointRequest, GetInclusionProofRequest};
+
+use super::keys::log_keys;
+use super::operate::{self, Breach, Profile, refused};
+use super::{Failure, say};
+use crate::audit::evidence::{Evidence, Invalid, Proven};
+use crate::audit::note::VerifyingKey;
+use crate::audit::receipt::Statement;
+use crate::audit::verify::{Verdict, Verifier};
+use crate::config::Config;
+use crate::store::sqlite::Archive;
+
+/// How a store's file begins: SQLite's.
+const STORE: &[u8] = b"SQLite format 3\0";
+
+/// What can be done with the journal as evidence.
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditVerb {
+    /// Verify an evidence file, or a store: its journal, its records, and what was signed of them
+    ///
+    /// Needs no key but the log's public one, and neither server nor network. Ends with 0 only when
+    /// everything is as it was signed; otherwise the one line on stderr is the verdict: for a
+    /// store damaged, rewritten, truncated, rolled back, forked, or not signed.
+    Verify {
+        /// An evidence file, or a store's file or a copy of it
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// A verifying key of the log, as `audit key` prints it; more than one after a change of keys
+        #[arg(long = "log-key", value_name = "KEY", required = true, value_parser = verifying_key)]
+        log_keys: Vec<VerifyingKey>,
+        /// A checkpoint that somebody else has kept, as AuditService.GetCheckpoint gives its note
+        #[arg(long = "checkpoint", value_name = "FILE")]
+        checkpoints: Vec<PathBuf>,
+        /// The key of a witness that counts
+        #[arg(long = "witness", value_name = "KEY", value_parser = verifying_key)]
+        witnesses: Vec<VerifyingKey>,
+        /// How many of them must have cosigned the checkpoint of an evidence file
+        #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+        quorum: usize,
+    },
+    /// Make an evidence file of a receipt: its proof, and the checkpoint that its entry is under
+    ///
+    /// Asks the gateway for what anybody may ask; the receipt stays here. Show the request and the
+    /// answer only to whom you would show them anyway.
+    Export {
+        /// The receipt: its `signed_note`
+        #[arg(value_name = "RECEIPT")]
+        receipt: PathBuf,
+        /// The request to show, in protobuf's binary encoding
+        #[arg(long, value_name = "FILE")]
+        request: Option<PathBuf>,
+        /// The answer to show, without its receipt, in protobuf's binary encoding
+        #[arg(long, value_name = "FILE")]
+        answer: Option<PathBuf>,
+        /// Where the evidence goes
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// The profile of any agency
+        #[arg(long, value_name = "FILE", default_value = "desmigratif-data/operator.toml")]
+        profile: PathBuf,
+    },
+    Breach(Breach),
+    /// Print the verifying keys of the log that a configuration signs with, the present one first
+    Key {
+        /// The configuration file (TOML)
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+/// Does what the verb says.
+pub(super) fn run(verb: AuditVerb) -> Result<(), Failure> {
+    match verb {
+        AuditVerb::Breach(breach) => operate::run(breach.run()),
+        AuditVerb::Verify { file, log_keys, checkpoints, witnesses, quorum } => {
+            if is_store(&file)? {
+                verify_store(&file, &log_keys, &checkpoints)
+            } else {
+                verify_evidence(&file, &log_keys, &witnesses, quorum)
+            }
+        }
+        AuditVerb::Export { receipt, request, answer, out, profile } => {
+            let shown = [request.as_deref(), answer.as_deref()];
+            operate::run(export(&receipt, shown, &out, &Profile::read(&profile)?))
+        }
+        AuditVerb::Key { config } => {
+            let keys = log_keys(&Config::read(&config)?.audit)?;
+            keys.iter().map(|key| key.log_key()).try_for_each(|key| say(format_args!("{key}")))
+        }
+    }
+}
+
+fn verifying_key(text: &str) -> Result<VerifyingKey, &'static str> {
+    VerifyingKey::parse(text).ok_or("it is none; print it with `desmigratif audit key`")
+}
+
+/// Makes an evidence file.
+async fn export(
+    receipt: &Path,
+    [request, answer]: [Option<&Path>; 2],
+    out: &Path,
+    profile: &Profile,
+) -> Result<(), Failure> {
+    let receipt = String::from_utf8(read(receipt)?)
+        .map_err(|_| Failure::Usage("the receipt is no text; give its signed_note".to_owned()))?;
+    let [request, answer] = [request.map(read).transpose()?, answer.map(read).transpose()?];
+    let mut log = AuditServiceClient::new(profile.channel().await?);
+    let head = log.get_checkpoint(GetCheckpointRequest::default()).await.map_err(refused)?;
+    let keys: Vec<_> =
+        head.get_ref().verifying_keys.iter().filter_map(|key| VerifyingKey::parse(key)).collect();
+    let origin = keys.first().map_or("", VerifyingKey::name);
+    let statement = Statement::verify(&receipt, origin, &keys)
+        .map_err(|error| Failure::Usage(format!("the receipt: {error}")))?;
+    let wanted = GetInclusionProofRequest { index: statement.receipt.index, size: 0 };
+    let proof = log.get_inclusion_proof(wanted).await.map_err(refused)?.into_inner();
+    let checkpoint = proof.checkpoint.unwrap_or_default().note;
+    let (request, answer) = (request.as_deref(), answer.as_deref());
+    let evidence = Evidence::new(receipt, request, answer, &proof.hashes, checkpoint);
+    let proven = evidence
+        .verify(origin, &keys, &[])
+        .map_err(|error| Failure::Other(format!("this would be no evidence: {error}")))?;
+    let text = serde_json::to_string_pretty(&evidence)
+        .map_err(|error| Failure::of("cannot write the evidence", error))?;
+    std::fs::write(out, text + "\n")
+        .map_err(|error| Failure::of(&format!("cannot write {}", out.display()), error))?;
+    say(format_args!("{}: {}", out.display(), told_of(&proven)))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path)
+        .map_err(|error| Failure::of(&format!("cannot read {}", path.display()), error))
+}
+
+/// What evidence proves, for people.
+fn told_of(proven: &Proven) -> String {
+    let Proven { statement, head, request, answer, witnesses } = proven;
+    let shown = match (request, answer) {
+        (true, true) => "request and answer are shown",
+        (true, false) => "the request is shown",
+        (false, true) => "the answer is shown",
+        (false, false) => "neither request nor answer is shown",
+    };
+    format!(
+        "{} called {} at {}; entry {} under a checkpoint of {}, with {} witnesses; {shown}",
+        statement.agency,
+        statement.method,
+        statement.receipt.at,
+        statement.receipt.index,
+        head.size,
+        witnesses.len(),
+    )
+}
+
+/// Whether a file is a store's.
+fn is_store(file: &Path) -> Result<bool, Failure> {
+    let mut begin = Vec::new();
+    std::fs::File::open(file)
+        .and_then(|file| file.take(STORE.len() as u64).read_to_end(&mut begin))
+        .map_err(|error| Failure::of(&format!("cannot read {}", file.display()), error))?;
+    Ok(begin == STORE)
+}
+
+fn verify_evidence(
+    file: &Path,
+    keys: &[VerifyingKey],
+    witnesses: &[VerifyingKey],
+    quorum: usize,
+) -> Result<(), Failure> {
+    let invalid = |why| Failure::Other(format!("{}: invalid: {why}", file.display()));
+    let origin = keys.first().map_or("", VerifyingKey::name);
+    let text = String::from_utf8(read(file)?).map_err(|_| Invalid::Malformed);
+    let proven = text
+        .and_then(|text| Evidence::read(&text))
+        .and_then(|evidence| evidence.verify(origin, keys, witnesses))
+        .map_err(|error| invalid(error.to_string()))?;
+    let signed = proven.witnesses.len();
+    if signed < quorum {
+        return Err(invalid(format!("{signed} of {quorum} witnesses have cosigned it")));
+    }
+    say(format_args!("valid: {}", told_of(&proven)))
+}
+
+fn verify_store(
+    store: &Path,
+    keys: &[VerifyingKey],
+    checkpoints: &[PathBuf],
+) -> Result<(), Failure> {
+    let at = store.display();
+    let unreadable = |error| Failure::Other(format!("{at}: {error}"));
+    let mut elsewhere = Vec::with_capacity(checkpoints.len());
+    for path in checkpoints {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Failure::of(&format!("cannot read {}", path.display()), error))?;
+        elsewhere.push(text);
+    }
+    let origin = keys.first().map_or("", VerifyingKey::name);
+    let verifier = Verifier::new(origin, keys, &elsewhere).map_err(|error| {
+        Failure::Usage(format!("--checkpoint: {error}; give the log's own, and its key"))
+    })?;
+    let mut archive = Archive::open(store).map_err(unreadable)?;
+    archive.check().map_err(|error| Failure::Other(format!("{at}: damaged: {error}")))?;
+    match judge(&archive, verifier).map_err(unreadable)? {
+        Verdict::Valid { entries, checkpoints, unsigned } => say(format_args!(
+            "valid: {entries} entries, {checkpoints} checkpoints, {unsigned} entries not signed yet"
+        )),
+        verdict => Err(Failure::Other(format!("{at}: {}", told(&archive, &verdict)?))),
+    }
+}
+
+/// Reads a journal and its checkpoints side by side.
+fn judge(
+    archive: &Archive,
+    mut verifier: Verifier<'_>,
+) -> Result<Verdict, desmigratif_core::ports::store::Error> {
+    let mut next = archive.checkpoint(0)?;
+    let mut size = 0;
+    let read = archive.leaves(|leaf| {
+        size += 1;
+        if let Err(verdict) = verifier.leaf(leaf) {
+            return ControlFlow::Break(Ok(verdict));
+        }
+        while let Some(checkpoint) = next.take_if(|it| it.size == size) {
+            if let Err(verdict) = verifier.checkpoint(&checkpoint) {
+                return ControlFlow::Break(Ok(verdict));
+            }
+            next = match archive.checkpoint(size + 1) {
+                Ok(found) => found,
+                Err(error) => return ControlFlow::Break(Err(error)),
+            };
+        }
+        ControlFlow::Continue(())
+    })?;
+    if let ControlFlow::Break(verdict) = read {
+        return verdict;
+    }
+    // One that is left covers more than there is.
+    Ok(match next.map(|checkpoint| verifier.checkpoint(&checkpoint)) {
+        Some(Err(verdict)) => verdict,
+        Some(Ok(())) | None => verifier.end(),
+    })
+}
+
+/// A verdict for people.
+fn told(archive: &Archive, verdict: &Verdict) -> Result<String, Failure> {
+    Ok(match verdict {
+        Verdict::Valid { .. } => "valid".to_owned(),
+        Verdict::Rewritten { from, to } => {
+            let first = archive
+                .first_rewritten(*from, *to)
+                .map_err(|error| Failure::Other(error.to_string()))?
+                .map(|index| format!("; entry {index} is the first"))
+                .unwrap_or_default();
+            let last = to - 1;
+            format!(
+                "rewritten: among the entries {from} to {last} are other ones than were signed{first}"
+            )
+        }
+        Verdict::Truncated { entries, signed } => {
+            format!("truncated: {entries} entries, and its own last checkpoint covers {signed}")
+        }
+        Verdict::RolledBack { entries, signed } => format!(
+            "rolled back: {entries} entries, and a checkpoint kept elsewhere covers {signed}"
+        ),
+        Verdict::Forked { size } => {
+            format!(
+                "forked: the first {size} entries are not those of the checkpoint kept elsewhere"
+            )
+        }
+        Verdict::Unsigned { size, why } => {
+            format!("not signed: the checkpoint over {size} entries does not count: {why}")
+        }
+    })
+}

@@ -1,0 +1,207 @@
+//! The journal as evidence: receipts lead to a signed head, and a store that is not what was signed
+//! is told apart from one that is.
+
+use std::path::{Path, PathBuf};
+
+use desmigratif::audit::note::{self, VerifyingKey};
+use desmigratif_core::journal::Hash;
+use desmigratif_proto::audit::v1::audit_service_client::AuditServiceClient;
+use desmigratif_proto::audit::v1::{
+    GetCheckpointRequest, GetCheckpointResponse, GetConsistencyProofRequest,
+    GetInclusionProofRequest,
+};
+use desmigratif_proto::common::v1::Receipt;
+use rusqlite::Connection;
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+use tonic::Code;
+use tonic::transport::Channel;
+
+use crate::calls::{register, registration};
+use crate::gateway::{Gateway, fresh_nik, reason, run};
+
+const ORIGIN: &str = "log.desmigratif.test";
+
+/// Registers somebody; the receipt.
+async fn entry(agency: &Channel) -> Receipt {
+    register(agency, registration(&fresh_nik())).await.unwrap().receipt.unwrap()
+}
+
+/// A checkpoint that covers at least so many entries, and the log's key.
+async fn checkpoint(agency: &Channel, size: u64) -> GetCheckpointResponse {
+    let mut audit = AuditServiceClient::new(agency.clone());
+    audit
+        .get_checkpoint(GetCheckpointRequest { size, ..Default::default() })
+        .await
+        .unwrap()
+        .into_inner()
+}
+
+fn join(left: &[u8], right: &[u8]) -> Hash {
+    Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
+}
+
+/// The root that an inclusion proof leads to, by the algorithm of RFC 9162 section 2.1.3.2; `None`
+/// for a proof of another length.
+fn root_by(proof: &[Vec<u8>], leaf: &[u8], index: u64, size: u64) -> Option<Vec<u8>> {
+    let (mut at, mut last, mut root) = (index, size - 1, leaf.to_vec());
+    for hash in proof {
+        if last == 0 {
+            return None;
+        }
+        if at % 2 == 1 || at == last {
+            root = join(hash, &root).to_vec();
+            while at % 2 == 0 && at != 0 {
+                (at, last) = (at / 2, last / 2);
+            }
+        } else {
+            root = join(&root, hash).to_vec();
+        }
+        (at, last) = (at / 2, last / 2);
+    }
+    (last == 0).then_some(root)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_leads_to_a_head_that_the_log_has_signed() {
+    let gateway = Gateway::shared();
+    let kemnaker = gateway.connect("kemnaker").await;
+    let mut audit = AuditServiceClient::new(kemnaker.clone());
+    for _ in 0..3 {
+        let receipt = entry(&kemnaker).await;
+        let index = receipt.entry_index;
+        let request = GetInclusionProofRequest { index, size: 0 };
+        let proven = audit.get_inclusion_proof(request).await.unwrap().into_inner();
+        let head = proven.checkpoint.unwrap();
+        assert!(head.size > index && proven.size == head.size);
+        let root = root_by(&proven.hashes, &receipt.leaf_hash, index, head.size);
+        assert_eq!(root.as_ref(), Some(&head.root_hash));
+
+        let keys = checkpoint(&kemnaker, 0).await.verifying_keys;
+        let keys: Vec<_> = keys.iter().map(|key| VerifyingKey::parse(key).unwrap()).collect();
+        let (signed, _) = note::verify(&head.note, ORIGIN, &keys, &[]).unwrap();
+        assert_eq!((signed.size, signed.root.to_vec()), (head.size, head.root_hash));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_beyond_the_journal_has_no_proof() {
+    let gateway = Gateway::shared();
+    let kemnaker = gateway.connect("kemnaker").await;
+    let mut audit = AuditServiceClient::new(kemnaker.clone());
+    let refused = audit
+        .get_checkpoint(GetCheckpointRequest { size: u64::MAX, ..Default::default() })
+        .await
+        .unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::NotFound, "NOT_FOUND"));
+    let request = GetInclusionProofRequest { index: u64::MAX, size: 0 };
+    let refused = audit.get_inclusion_proof(request).await.unwrap_err();
+    assert_eq!(refused.code(), Code::NotFound);
+    let reversed = GetConsistencyProofRequest { earlier_size: 3, size: 2 };
+    let refused = audit.get_consistency_proof(reversed).await.unwrap_err();
+    assert_eq!(
+        (refused.code(), reason(&refused).as_str()),
+        (Code::InvalidArgument, "FIELDS_INVALID")
+    );
+}
+
+/// A store that a gateway has closed, the log's key, and a checkpoint that was kept elsewhere.
+struct Kept {
+    folder: TempDir,
+    key: String,
+    note: PathBuf,
+}
+
+impl Kept {
+    /// Lets a gateway on a folder write entries, and keeps its last checkpoint.
+    async fn after(gateway: Gateway, entries: usize, note: &str) -> Self {
+        let mut gateway = gateway;
+        let kemnaker = gateway.connect("kemnaker").await;
+        let mut size = 0;
+        for _ in 0..entries {
+            size = entry(&kemnaker).await.entry_index + 1;
+        }
+        let last = checkpoint(&kemnaker, size).await;
+        gateway.signal("TERM");
+        assert!(gateway.wait().success());
+        let folder = gateway.kill();
+        let note = folder.path().join(note);
+        std::fs::write(&note, last.checkpoint.unwrap().note).unwrap();
+        Self { folder, key: last.verifying_keys[0].clone(), note }
+    }
+
+    fn store(&self) -> PathBuf {
+        self.folder.path().join("store.sqlite")
+    }
+
+    /// The verdict of the verifier on a store: its exit status, and its line.
+    fn verdict(&self, store: &Path, note: Option<&Path>) -> (Option<i32>, String) {
+        let mut args = vec!["audit", "verify", store.to_str().unwrap(), "--log-key", &self.key];
+        if let Some(note) = note {
+            args.extend(["--checkpoint", note.to_str().unwrap()]);
+        }
+        let (status, out, err) = run(&args);
+        (status, format!("{out}{err}"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_verifies_offline_and_every_tampering_has_its_own_verdict() {
+    let before = crate::folder::prepared();
+    let copy = |from: &Path, to: &Path| std::fs::copy(from, to).unwrap();
+    let early = before.path().join("early.sqlite");
+    let first = Kept::after(Gateway::serve(before, &[]), 3, "first.note").await;
+    copy(&first.store(), &early);
+    let (key, first_note) = (first.key.clone(), first.note.clone());
+    let second = Kept::after(Gateway::serve(first.folder, &[]), 3, "second.note").await;
+    assert_eq!(second.key, key);
+
+    for note in [None, Some(first_note.as_path()), Some(second.note.as_path())] {
+        let (status, verdict) = second.verdict(&second.store(), note);
+        assert!(status == Some(0) && verdict.starts_with("valid: "), "{verdict}");
+        assert!(verdict.contains(" 0 entries not signed yet"), "{verdict}");
+    }
+    let expect = |store: &Path, note: Option<&Path>, says: &str| {
+        let (status, verdict) = second.verdict(store, note);
+        assert!(status == Some(1) && verdict.contains(says), "no {says:?}: {verdict}");
+        assert_eq!(verdict.lines().count(), 1, "{verdict}");
+    };
+    // The copy from before is sound by itself: only what was kept elsewhere tells.
+    assert_eq!(second.verdict(&early, None).0, Some(0));
+    expect(&early, Some(&second.note), "rolled back: ");
+
+    let tampered = second.folder.path().join("tampered.sqlite");
+    let harm = |sql: &str| {
+        copy(&second.store(), &tampered);
+        Connection::open(&tampered).unwrap().execute_batch(sql).unwrap();
+    };
+    harm("UPDATE entry SET method = 'a.B/C' WHERE idx = 2");
+    expect(&tampered, None, "damaged: the store is corrupt: entry 2 does not have its hash");
+    harm("DELETE FROM checkpoint; DELETE FROM entry WHERE idx = 1");
+    expect(&tampered, None, "damaged: ");
+    harm("UPDATE checkpoint SET note = replace(note, 'log.', 'lob.')");
+    expect(&tampered, None, "not signed: ");
+    harm(
+        "UPDATE checkpoint SET root = zeroblob(32) WHERE size = (SELECT max(size) FROM checkpoint)",
+    );
+    expect(&tampered, None, "not signed: ");
+
+    // The same beginning, and then another way.
+    let forked = TempDir::new().unwrap();
+    for file in std::fs::read_dir(second.folder.path()).unwrap() {
+        let file = file.unwrap();
+        if file.file_type().unwrap().is_file() {
+            copy(&file.path(), &forked.path().join(file.file_name()));
+        }
+    }
+    let tls = forked.path().join("tls");
+    std::fs::rename(second.folder.path().join("tls"), &tls).unwrap();
+    copy(&early, &forked.path().join("store.sqlite"));
+    let other = Kept::after(Gateway::serve(forked, &[]), 5, "other.note").await;
+    assert_eq!(other.verdict(&other.store(), None).0, Some(0));
+    expect(&other.store(), Some(&second.note), "forked: ");
+
+    let nobody = "log.desmigratif.test+00000000+AAAA";
+    let (status, ..) = run(&["audit", "verify", early.to_str().unwrap(), "--log-key", nobody]);
+    assert_eq!(status, Some(64));
+}

@@ -1,0 +1,99 @@
+"""Evidence of an exchange, made by the agency itself and judged by two verifiers that must agree.
+
+Usage: evidence_test.py BINARY ADDRESS DATA_FOLDER
+
+Kemnaker registers a worker, keeps request, answer and receipt, asks for the proof and puts the
+evidence file together. The file, and copies with every part tampered with, are given to verify.py
+and to `desmigratif audit verify`.
+"""
+
+import base64
+import copy
+import json
+import pathlib
+import subprocess
+import sys
+
+from desmigratif.audit.v1 import audit_pb2, audit_pb2_grpc
+from desmigratif.worker.v1 import worker_pb2_grpc
+
+from client import connect, newcomer, purpose, registration
+from verify import Invalid, read_key, verify
+
+
+def evidence_of(channel) -> tuple[dict, str]:
+    """Evidence of a registration, and the log's key."""
+    request = registration(newcomer(), "32.12.16.2004")
+    answer = worker_pb2_grpc.WorkerServiceStub(channel).RegisterWorker(
+        request, metadata=purpose("placement-screening")
+    )
+    receipt = copy.deepcopy(answer.receipt)
+    answer.ClearField("receipt")
+    log = audit_pb2_grpc.AuditServiceStub(channel)
+    proof = log.GetInclusionProof(audit_pb2.GetInclusionProofRequest(index=receipt.entry_index))
+    keys = log.GetCheckpoint(audit_pb2.GetCheckpointRequest()).verifying_keys
+
+    def text(message: bytes) -> str:
+        return base64.b64encode(message).decode()
+
+    evidence = {
+        "format": "desmigratif.evidence/v1",
+        "receipt": receipt.signed_note,
+        "request": text(request.SerializeToString(deterministic=True)),
+        "answer": text(answer.SerializeToString(deterministic=True)),
+        "inclusion": [text(step) for step in proof.hashes],
+        "checkpoint": proof.checkpoint.note,
+    }
+    return evidence, keys[0]
+
+
+def tampered(evidence: dict):
+    """Copies of evidence with one thing wrong, each with what it is."""
+    for part in ("receipt", "checkpoint", "request", "answer"):
+        text = evidence[part]
+        for at in range(0, len(text), max(1, len(text) // 25)):
+            other = "A" if text[at] != "A" else "B"
+            yield f"{part}, character {at}", {**evidence, part: text[:at] + other + text[at + 1 :]}
+    yield "request for answer", {**evidence, "request": evidence["answer"]}
+    yield "checkpoint for receipt", {**evidence, "receipt": evidence["checkpoint"]}
+    steps = evidence["inclusion"]
+    yield "a step too few", {**evidence, "inclusion": steps[:-1]}
+    yield "a step too many", {**evidence, "inclusion": [*steps, steps[0]]}
+    yield "steps in another order", {**evidence, "inclusion": steps[::-1]}
+    yield "a part left over", {**evidence, "remark": "paid"}
+    yield "another version", {**evidence, "format": "desmigratif.evidence/v2"}
+    for part in ("format", "receipt", "inclusion", "checkpoint"):
+        yield f"no {part}", {name: value for name, value in evidence.items() if name != part}
+
+
+def main() -> None:
+    """Lets both verifiers judge the good file and every bad one."""
+    binary, address, data = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+    with connect(address, data, "kemnaker") as channel:
+        evidence, key = evidence_of(channel)
+    file = data / "evidence.json"
+
+    def verdicts(candidate: dict) -> tuple[bool, bool]:
+        file.write_text(json.dumps(candidate), encoding="utf-8")
+        command = [binary, "audit", "verify", str(file), "--log-key", key]
+        rust = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert rust.returncode in (0, 1), rust.stderr
+        try:
+            verify(candidate, read_key(key), [])
+        except (Invalid, KeyError, TypeError, ValueError, AttributeError):
+            return False, rust.returncode == 0
+        return True, rust.returncode == 0
+
+    assert verdicts(evidence) == (True, True), "the good file"
+    hidden = {name: evidence[name] for name in evidence if name not in ("request", "answer")}
+    assert verdicts(hidden) == (True, True), "without request and answer"
+    count = 0
+    for what, candidate in tampered(evidence):
+        assert verdicts(candidate) == (False, False), what
+        count += 1
+    assert count > 100, count
+    print(f"evidence   proves the exchange; both verifiers refuse {count} tampered files")
+
+
+if __name__ == "__main__":
+    main()
