@@ -141,7 +141,7 @@ pub struct EncryptionKey {
     pub environment: Option<String>,
 }
 
-/// The journal as evidence: who signs its head.
+/// The journal as evidence: who signs its head, and who cosigns it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Audit {
@@ -149,8 +149,16 @@ pub struct Audit {
     /// has, without spaces or plus signs.
     pub origin: String,
     /// The keys that sign the head: files with an Ed25519 seed, 64 hexadecimal digits. The first is
-    /// the present one; while others change over to it, the one before stands behind it.
+    /// the present one. A new one goes first, with the one before behind it at least for a start:
+    /// then a statement signed by both tells others to follow.
     pub keys: Vec<PathBuf>,
+    /// The verifying keys of the witnesses whose cosignatures count (C2SP tlog-cosignature: name,
+    /// id, key), as `desmigratif witness` prints them at each ministry.
+    #[serde(default)]
+    pub witnesses: Vec<String>,
+    /// How many of them must have cosigned a head for it to be witnessed.
+    #[serde(default)]
+    pub quorum: u32,
 }
 
 /// Who and what is registered: facilities as their file says at every start, agencies when they
@@ -309,6 +317,13 @@ impl Config {
             |holds: bool, key, rule| if holds { Ok(()) } else { Err(Error::Rule { key, rule }) };
         rule(!self.tls.trust_domain.is_empty(), "tls.trust_domain", "must not be empty")?;
         rule(!self.audit.keys.is_empty(), "audit.keys", "must name a key")?;
+        let (witnesses, quorum) = (self.audit.witnesses.len(), self.audit.quorum as usize);
+        rule(witnesses <= 32, "audit.witnesses", "must be 32 or fewer")?;
+        rule(
+            quorum <= witnesses && (quorum > 0 || witnesses == 0),
+            "audit.quorum",
+            "must be between 1 and the number of audit.witnesses, and 0 when there are none",
+        )?;
         rule(
             self.keys.encryption.iter().all(|key| key.file.is_some() != key.environment.is_some()),
             "keys.encryption",
@@ -372,5 +387,16 @@ mod tests {
         let text = SAMPLE.replace("deadline_seconds = 30", "deadline_seconds = 3000");
         let error = read(&text).expect_err("too long");
         assert!(error.to_string().contains("limits.deadline_seconds"), "{error}");
+    }
+
+    #[test]
+    fn a_quorum_that_nobody_or_nothing_can_reach_is_refused() {
+        for (witnesses, quorum) in [("[]", 1), (r#"["a", "b"]"#, 0), (r#"["a", "b"]"#, 3)] {
+            let text = SAMPLE
+                .replace("witnesses = []", &format!("witnesses = {witnesses}"))
+                .replace("quorum = 0", &format!("quorum = {quorum}"));
+            let error = read(&text).expect_err("not between 1 and their number");
+            assert!(error.to_string().contains("audit.quorum"), "{error}");
+        }
     }
 }

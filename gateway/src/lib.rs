@@ -8,7 +8,7 @@
 //! | 6 | [`cli`] | the verbs of the binary; the only place that wires everything |
 //! | 5 | [`edge`] | listener, mutual TLS, the layers of a call |
 //! | 4 | [`services`] | wire message -> domain -> one use case -> wire message |
-//! | 3 | [`access`], [`exchange`] | who may see what; submit and disclose |
+//! | 3 | [`access`], [`exchange`], [`audit`] | who may see what; submit and disclose; the journal as evidence |
 //! | 2 | [`store`] | the SQLite engine of the store port |
 //! | – | [`config`], [`deadline`], [`fault`], [`telemetry`], [`pki`] | used by several floors, using none |
 //!

@@ -33,7 +33,7 @@ macro_rules! each_request {
                 ActivateAgencyRequest, RetireAgencyRequest, IssueCertificateRequest,
                 RegisterCertificateRequest, RemoveCertificateRequest;
             audit: GetCheckpointRequest, GetInclusionProofRequest, GetConsistencyProofRequest,
-                EraseSubjectRequest, ListDisclosuresRequest, WithholdDisclosuresRequest,
+                AddCosignatureRequest, EraseSubjectRequest, ListDisclosuresRequest, WithholdDisclosuresRequest,
                 EndWithholdingRequest, ReportBreachRequest;
             connector: DeliverRequest, LookupRequest;
             health: SubmitClearanceRequest, SubmitClearancesRequest, GetClearanceRequest,

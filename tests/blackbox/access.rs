@@ -86,7 +86,7 @@ async fn a_call_outside_the_grants_is_refused_with_the_reason() {
         (&kemnaker, Some("programme-planning"), "NOT_PERMITTED"),
         (&kemnaker, None, "PURPOSE_MISSING"),
         (&kemnaker, Some("curiosity"), "PURPOSE_UNKNOWN"),
-        (&kemnaker, Some("oversight"), "PURPOSE_NOT_HELD"),
+        (&kemnaker, Some("identity-check"), "PURPOSE_NOT_HELD"),
     ] {
         let status = worker_by_id(agency, purpose, &id).await.unwrap_err();
         assert_eq!(status.code(), Code::PermissionDenied, "{purpose:?}: {status:?}");

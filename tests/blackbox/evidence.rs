@@ -30,7 +30,11 @@ async fn entry(agency: &Channel) -> Receipt {
 /// A checkpoint that covers at least so many entries, and the log's key.
 async fn checkpoint(agency: &Channel, size: u64) -> GetCheckpointResponse {
     let mut audit = AuditServiceClient::new(agency.clone());
-    audit.get_checkpoint(GetCheckpointRequest { size }).await.unwrap().into_inner()
+    audit
+        .get_checkpoint(GetCheckpointRequest { size, ..Default::default() })
+        .await
+        .unwrap()
+        .into_inner()
 }
 
 fn join(left: &[u8], right: &[u8]) -> Hash {
@@ -85,7 +89,10 @@ async fn what_is_beyond_the_journal_has_no_proof() {
     let gateway = Gateway::shared();
     let kemnaker = gateway.connect("kemnaker").await;
     let mut audit = AuditServiceClient::new(kemnaker.clone());
-    let refused = audit.get_checkpoint(GetCheckpointRequest { size: u64::MAX }).await.unwrap_err();
+    let refused = audit
+        .get_checkpoint(GetCheckpointRequest { size: u64::MAX, ..Default::default() })
+        .await
+        .unwrap_err();
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::NotFound, "NOT_FOUND"));
     let request = GetInclusionProofRequest { index: u64::MAX, size: 0 };
     let refused = audit.get_inclusion_proof(request).await.unwrap_err();

@@ -37,3 +37,4 @@ mod reload;
 mod startup;
 mod tidy;
 mod walk;
+mod witness;

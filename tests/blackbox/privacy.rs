@@ -111,7 +111,7 @@ async fn use_the_exchange(gateway: &Gateway, nik: &str, refused: &str) {
     assert_eq!(broken.code(), Code::InvalidArgument);
     let twice = register(&kemnaker, details(nik)).await.unwrap_err();
     assert_eq!(twice.code(), Code::AlreadyExists);
-    let purpose = look_up(&kemnaker, "oversight", nik).await.unwrap_err();
+    let purpose = look_up(&kemnaker, "identity-check", nik).await.unwrap_err();
     assert_eq!(purpose.code(), Code::PermissionDenied);
     clearance.clearance.as_mut().unwrap().findings.clear();
     assert_eq!(submit(&clinic, clearance).await.unwrap_err().code(), Code::Aborted);

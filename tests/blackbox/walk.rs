@@ -3,7 +3,7 @@
 use crate::gateway::run;
 
 #[test]
-fn the_walk_shows_six_steps_with_receipts_and_nobodys_nik() {
+fn the_walk_shows_seven_steps_with_receipts_and_nobodys_nik() {
     let data = tempfile::tempdir().unwrap();
     let (status, out, err) = run(&[
         "dev",
@@ -37,6 +37,9 @@ fn the_walk_shows_six_steps_with_receipts_and_nobodys_nik() {
         let delivered = format!("{ministry}: DELIVERED");
         assert!(lines.iter().any(|line| line.trim().starts_with(&delivered)), "{out}");
     }
+    let head = lines.iter().find(|line| line.starts_with("7  Witnesses"));
+    let head = head.unwrap_or_else(|| panic!("step 7 is missing:\n{out}"));
+    assert!(head.ends_with("is witnessed 3 of 3"), "{head}");
     let entries: Vec<u64> = out
         .split("entry ")
         .skip(1)

@@ -1,8 +1,9 @@
-//! The log: signs the journal's head, and proves by it.
+//! The log: signs the journal's head, gathers the cosignatures of witnesses, and proves by it.
 //!
 //! Invariants: a head is signed only if it continues the last one that was signed, and only after
 //! all that it covers is durable. A journal that is shorter than its last checkpoint, or another
-//! one, is never signed again until an operator has looked.
+//! one, is never signed again until an operator has looked. Every cosignature that is kept was
+//! verified before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,8 @@ use tokio::sync::Mutex;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::note::{Head, SigningKey, VerifyingKey, note};
+use super::note::{self, Head, SigningKey, VerifyingKey, note};
+use super::succession;
 use super::tree::{self, Tree};
 
 /// How often the head is signed when there is news.
@@ -45,11 +47,37 @@ pub enum LogError {
         /// Size of the last checkpoint.
         signed: u64,
     },
+    /// A cosignature does not count.
+    #[error("cosignature refused: {0}")]
+    Cosignature(note::Error),
+    /// No key of the log has signed the last head.
+    #[error("the last head was signed by none of these keys")]
+    Stranger,
+    /// A note that is kept is not the one that was verified.
+    #[error("a checkpoint that is kept is {0}")]
+    Kept(note::Error),
 }
 
 impl From<desmigratif_core::ports::store::Error> for LogError {
     fn from(error: desmigratif_core::ports::store::Error) -> Self {
         Self::Tree(error.into())
+    }
+}
+
+/// The witnesses whose cosignatures count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Witnesses {
+    /// Their keys.
+    pub keys: Vec<VerifyingKey>,
+    /// How many must have cosigned a checkpoint for it to be witnessed.
+    pub quorum: usize,
+}
+
+impl Witnesses {
+    /// Whether so many have cosigned as must. Without witnesses nothing is witnessed.
+    #[must_use]
+    pub const fn suffice(&self, cosigned: usize) -> bool {
+        self.quorum > 0 && cosigned >= self.quorum
     }
 }
 
@@ -62,19 +90,36 @@ pub struct Log {
     keys: Vec<Arc<SigningKey>>,
     /// One signs at a time.
     turn: Mutex<()>,
+    witnesses: Witnesses,
+    /// One cosignature at a time is added to a note.
+    cosigning: Mutex<()>,
     size: Gauge<u64>,
+    cosigned: Gauge<u64>,
 }
 
 impl Log {
     /// The log under the keys' name. `keys` is not empty, and all have one name: the origin.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, keys: Vec<Arc<SigningKey>>) -> Self {
-        let size = global::meter("desmigratif.audit")
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        keys: Vec<Arc<SigningKey>>,
+        witnesses: Witnesses,
+    ) -> Self {
+        let meter = global::meter("desmigratif.audit");
+        let size = meter
             .u64_gauge("desmigratif.audit.checkpoint.size")
             .with_description("Entries of the journal under the last signed checkpoint.")
             .build();
+        let cosigned = meter
+            .u64_gauge("desmigratif.audit.checkpoint.witnesses")
+            .with_description(
+                "Witnesses of the last checkpoint that was cosigned, or followed without it.",
+            )
+            .build();
         let tree = Tree::new(store.clone());
-        Self { store, clock, tree, keys, turn: Mutex::new(()), size }
+        let (turn, cosigning) = (Mutex::new(()), Mutex::new(()));
+        Self { store, clock, tree, keys, turn, witnesses, cosigning, size, cosigned }
     }
 
     /// The name of the log.
@@ -87,6 +132,87 @@ impl Log {
     #[must_use]
     pub fn verifying_keys(&self) -> Vec<VerifyingKey> {
         self.keys.iter().map(|key| key.log_key()).collect()
+    }
+
+    /// Puts the present key in the place of the one that has signed the last head, unless it has
+    /// signed that itself: keeps the statement by which others follow, and signs the head too.
+    ///
+    /// # Errors
+    /// [`LogError`]; [`LogError::Stranger`] when none of the keys has signed the last head, so that
+    /// nobody would know why to rely on the present one.
+    pub async fn succeed(&self) -> Result<(), LogError> {
+        let _turn = self.cosigning.lock().await;
+        let Some(mut last) = self.store.checkpoint(None).await? else { return Ok(()) };
+        let signed = |key: &&Arc<SigningKey>| {
+            let key = [key.log_key()];
+            note::signed_by(&last.note, &key).is_ok_and(|by| !by.is_empty())
+        };
+        let earlier = self.keys.iter().find(signed).ok_or(LogError::Stranger)?;
+        let Some(present) = self.keys.first().filter(|key| !signed(key)) else { return Ok(()) };
+        self.store.keep_succession(succession::statement(earlier, present)).await?;
+        let (origin, size, root) = (self.origin().to_owned(), last.size, last.root);
+        last.note.push_str(&present.sign_head(&Head { origin, size, root }));
+        last.note.push('\n');
+        self.store.keep_checkpoint(Vec::new(), last).await?;
+        tracing::info!(key = %present.log_key(), "the log has another key");
+        Ok(())
+    }
+
+    /// The statements by which its keys have followed each other.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub async fn successions(&self) -> Result<Vec<String>, LogError> {
+        Ok(self.store.successions().await?)
+    }
+
+    /// The witnesses whose cosignatures count.
+    #[must_use]
+    pub const fn witnesses(&self) -> &Witnesses {
+        &self.witnesses
+    }
+
+    /// Which of them have cosigned a checkpoint.
+    ///
+    /// # Errors
+    /// [`LogError::Kept`].
+    pub fn cosigners(&self, checkpoint: &Checkpoint) -> Result<Vec<&VerifyingKey>, LogError> {
+        note::signed_by(&checkpoint.note, &self.witnesses.keys).map_err(LogError::Kept)
+    }
+
+    /// The last checkpoint that is witnessed, by today's rule too.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub async fn witnessed(&self) -> Result<Option<Checkpoint>, LogError> {
+        let Some(kept) = self.store.witnessed_checkpoint().await? else { return Ok(None) };
+        let suffice = self.witnesses.suffice(self.cosigners(&kept)?.len());
+        Ok(Some(kept).filter(|_| suffice))
+    }
+
+    /// Adds a witness's cosignature, the line of a note, to the checkpoint of a size. The first of
+    /// each witness stays. Returns the checkpoint.
+    ///
+    /// # Errors
+    /// [`LogError`]; [`tree::Error::NoSuchSize`] when no checkpoint has the size.
+    pub async fn add_cosignature(&self, size: u64, line: &str) -> Result<Checkpoint, LogError> {
+        let _turn = self.cosigning.lock().await;
+        let kept = self.store.checkpoint(Some(size)).await?.filter(|it| it.size == size);
+        let mut kept = kept.ok_or(tree::Error::NoSuchSize)?;
+        let head = Head { origin: self.origin().to_owned(), size, root: kept.root };
+        let witness = note::cosigned_by(&head, line, &self.witnesses.keys);
+        let witness = witness.map_err(LogError::Cosignature)?;
+        let before = self.cosigners(&kept)?;
+        if before.contains(&witness) {
+            return Ok(kept);
+        }
+        let cosigned = before.len() + 1;
+        kept.note.push_str(line);
+        kept.note.push('\n');
+        kept.witnessed |= self.witnesses.suffice(cosigned);
+        self.store.keep_checkpoint(Vec::new(), kept.clone()).await?;
+        self.cosigned.record(cosigned as u64, &[]);
+        Ok(kept)
     }
 
     /// The tree, for proofs.
@@ -143,9 +269,12 @@ impl Log {
         let head = Head { origin: self.origin().to_owned(), size, root };
         let signatures: Vec<_> = self.keys.iter().map(|key| key.sign_head(&head)).collect();
         let note = note(&head, &signatures);
-        let checkpoint = Checkpoint { size, root, at: self.clock.now(), note };
+        let checkpoint = Checkpoint { size, root, at: self.clock.now(), note, witnessed: false };
         self.store.keep_checkpoint(tiles, checkpoint.clone()).await?;
         self.size.record(size, &[]);
+        if let Some(Ok(0)) = last.map(|last| self.cosigners(last).map(|it| it.len())) {
+            self.cosigned.record(0, &[]);
+        }
         Ok(checkpoint)
     }
 

@@ -56,6 +56,15 @@ impl Head {
         format!("{}\n{}\n{}\n", self.origin, self.size, BASE64.encode(self.root))
     }
 
+    /// What a note states, whoever has signed it.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub fn of_note(note: &str) -> Result<Self, Error> {
+        let note = Note::from_bytes(note.as_bytes()).map_err(|_| Error::Malformed)?;
+        Self::parse(note.text())
+    }
+
     /// Reads a checkpoint's text. One with further lines is refused: nobody here writes any.
     fn parse(text: &[u8]) -> Result<Self, Error> {
         let checkpoint = tlog_tiles::Checkpoint::from_bytes(text).map_err(|_| Error::Malformed)?;
@@ -194,10 +203,21 @@ impl VerifyingKey {
         &self.name
     }
 
+    /// Whether it is a witness's, and not a log's.
+    #[must_use]
+    pub const fn is_witness(&self) -> bool {
+        self.kind == COSIGNATURE
+    }
+
     /// The public key, 32 bytes.
     #[must_use]
     pub const fn public(&self) -> &[u8; 32] {
         &self.public
+    }
+
+    /// Whether a signature is by this key, as it says itself.
+    fn made(&self, signature: &Signature) -> bool {
+        signature.name() == self.name && signature.id() == self.key_id()
     }
 
     fn holds(&self, message: &[u8], signature: &[u8]) -> bool {
@@ -254,7 +274,7 @@ pub fn verify_text(note: &str, keys: &[VerifyingKey]) -> Result<String, Error> {
     Ok(text)
 }
 
-/// The text of a note, and those signatures that known keys made.
+/// The text of a note, and those signatures that known keys made: at least one.
 fn signatures(note: &str, known: &[VerifyingKey]) -> Result<(String, Vec<Signature>), Error> {
     let note = Note::from_bytes(note.as_bytes()).map_err(|_| Error::Malformed)?;
     let (good, _) = note.verify(&Known(known)).map_err(|error| match error {
@@ -284,14 +304,39 @@ pub fn verify(
         return Err(Error::OtherLog);
     }
     let (_, good) = signatures(note, &[log, witnesses].concat())?;
-    let signed = |key: &&VerifyingKey| {
-        let by = |it: &Signature| it.name() == key.name && it.id() == key.key_id();
-        good.iter().any(by)
-    };
+    let signed = |key: &&VerifyingKey| good.iter().any(|it| key.made(it));
     if !log.iter().any(|key| signed(&key)) {
         return Err(Error::UnknownKey);
     }
     Ok((head, witnesses.iter().filter(signed).cloned().collect()))
+}
+
+/// Verifies one line of a note: which of `witnesses` has cosigned a checkpoint by it.
+///
+/// # Errors
+/// [`Error`]: [`Error::UnknownKey`] when none of them has.
+pub fn cosigned_by<'a>(
+    head: &Head,
+    line: &str,
+    witnesses: &'a [VerifyingKey],
+) -> Result<&'a VerifyingKey, Error> {
+    if line.contains('\n') {
+        return Err(Error::Malformed);
+    }
+    let (_, good) = signatures(&note(head, &[line.to_owned()]), witnesses)?;
+    witnesses.iter().find(|key| good.iter().any(|it| key.made(it))).ok_or(Error::UnknownKey)
+}
+
+/// Which of some keys have signed a note, whoever else has.
+///
+/// # Errors
+/// [`Error`]; a false signature by one of them spoils the note.
+pub fn signed_by<'a>(note: &str, keys: &'a [VerifyingKey]) -> Result<Vec<&'a VerifyingKey>, Error> {
+    let good = match signatures(note, keys) {
+        Err(Error::UnknownKey) => Vec::new(),
+        good => good?.1,
+    };
+    Ok(keys.iter().filter(|key| good.iter().any(|it| key.made(it))).collect())
 }
 
 #[cfg(test)]
@@ -341,6 +386,22 @@ mod tests {
             changed[at] ^= 1;
             let Ok(changed) = String::from_utf8(changed) else { continue };
             assert_ne!(verify(&changed, ORIGIN, &log, &witness), good, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_cosignature_is_one_line_by_a_known_witness_over_this_checkpoint() {
+        let key = witness().witness_key();
+        let line = witness().cosign(&head(), at());
+        let known = [log().witness_key(), key.clone()];
+        assert_eq!(cosigned_by(&head(), &line, &known), Ok(&key));
+        let other = Head { size: 8, ..head() };
+        assert_eq!(cosigned_by(&other, &line, &known), Err(Error::Forged));
+        assert_eq!(cosigned_by(&head(), &line, &known[..1]), Err(Error::UnknownKey));
+        let of_log = log().sign_head(&head());
+        assert_eq!(cosigned_by(&head(), &of_log, &known), Err(Error::UnknownKey));
+        for odd in ["", "no signature", &format!("{line}\n{line}"), &format!("{line}\n")] {
+            assert_eq!(cosigned_by(&head(), odd, &known), Err(Error::Malformed), "{odd}");
         }
     }
 

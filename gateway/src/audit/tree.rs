@@ -14,6 +14,8 @@ use desmigratif_core::ports::store::log::{TILE_WIDTH, Tile, TileId};
 use desmigratif_core::ports::store::{self, Store};
 use tlog_tiles::{HashReader, split_stored_hash_index};
 
+use super::note::Head;
+
 /// Levels of the tree in one tile: 2 to the power of it is [`TILE_WIDTH`].
 const TILE_HEIGHT: u8 = 8;
 
@@ -179,6 +181,14 @@ impl Tree {
         }
         Ok(known)
     }
+}
+
+/// Whether a proof shows that a later tree continues an earlier one (RFC 9162 section 2.1.4.2).
+#[must_use]
+pub fn continues(earlier: &Head, later: &Head, proof: Vec<Hash>) -> bool {
+    let proof = proof.into_iter().map(tlog_tiles::Hash).collect();
+    let [new, old] = [later.root, earlier.root].map(tlog_tiles::Hash);
+    tlog_tiles::check_tree(&proof, later.size, new, earlier.size, old).is_ok()
 }
 
 /// Where the hashes lie that one hash of the tree is made of.

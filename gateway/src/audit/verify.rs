@@ -200,7 +200,7 @@ mod tests {
         let (size, root) = (growing.leaves(), growing.root().unwrap());
         let head = Head { origin: ORIGIN.into(), size, root };
         let note = note(&head, &[key().sign_head(&head)]);
-        Checkpoint { size, root, at: jiff::Timestamp::UNIX_EPOCH, note }
+        Checkpoint { size, root, at: jiff::Timestamp::UNIX_EPOCH, note, witnessed: false }
     }
 
     fn verdict(journal: &[Hash], checkpoints: &[Checkpoint], elsewhere: &[String]) -> Verdict {

@@ -113,7 +113,7 @@ async fn export(
         .map_err(|_| Failure::Usage("the receipt is no text; give its signed_note".to_owned()))?;
     let [request, answer] = [request.map(read).transpose()?, answer.map(read).transpose()?];
     let mut log = AuditServiceClient::new(profile.channel().await?);
-    let head = log.get_checkpoint(GetCheckpointRequest { size: 0 }).await.map_err(refused)?;
+    let head = log.get_checkpoint(GetCheckpointRequest::default()).await.map_err(refused)?;
     let keys: Vec<_> =
         head.get_ref().verifying_keys.iter().filter_map(|key| VerifyingKey::parse(key)).collect();
     let origin = keys.first().map_or("", VerifyingKey::name);

@@ -9,7 +9,7 @@ use desmigratif_core::ports::store::Store as _;
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 
-use super::keys::{key_fits, key_ring, subject_key};
+use super::keys::{key_fits, key_ring, log_keys, subject_key, witnesses};
 use super::registry::registered;
 use super::serve::{open, runtime, tls_files};
 use super::{CheckArgs, Failure, ministries, policy, say};
@@ -31,6 +31,14 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let records = registered(&config.registry)?;
     say(format_args!("registry       {} agencies and facilities", records.len()))?;
     say(format_args!("policy         {} policies", policy::load(&config.policy)?.policies()))?;
+    for key in log_keys(&config.audit)? {
+        say(format_args!("log key        {}", key.log_key()))?;
+    }
+    let witnesses = witnesses(&config.audit)?;
+    match witnesses.keys.len() {
+        0 => say(format_args!("witnesses      none"))?,
+        count => say(format_args!("witnesses      {count}, of whom {} suffice", witnesses.quorum))?,
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let unread = SdkMeterProvider::default().meter("desmigratif.check");
     Tls::load(tls_files(&config.tls), clock.clone(), Metrics::new(&unread))

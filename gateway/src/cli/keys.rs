@@ -14,7 +14,8 @@ use zeroize::Zeroizing;
 
 use super::serve::{open, runtime};
 use super::{Failure, say};
-use crate::audit::note::SigningKey;
+use crate::audit::Witnesses;
+use crate::audit::note::{SigningKey, VerifyingKey};
 use crate::config::{Audit, Config, EncryptionKey};
 use crate::store::vault::KeyRing;
 
@@ -78,6 +79,34 @@ pub(super) fn log_keys(audit: &Audit) -> Result<Vec<Arc<SigningKey>>, Failure> {
             .map_err(|error| Failure::Usage(format!("audit.origin: {error}")))
     };
     audit.keys.iter().map(read).collect()
+}
+
+/// The key of a witness, from its file.
+pub(super) fn witness_key(path: &Path, name: &str) -> Result<SigningKey, Failure> {
+    let seed = read_key(path).map_err(|error| {
+        let advice =
+            "make one with `openssl rand -hex 32`, and keep it: the witness is known by it";
+        Failure::Usage(format!("{}: {error:#}; {advice}", path.display()))
+    })?;
+    SigningKey::new(name, &seed)
+        .map_err(|error| Failure::Usage(format!("the witness's name {name:?}: {error}")))
+}
+
+/// The witnesses whose cosignatures count.
+pub(super) fn witnesses(audit: &Audit) -> Result<Witnesses, Failure> {
+    let refuse = |key: &str, what| Failure::Usage(format!("audit.witnesses: {key:?} {what}"));
+    let mut keys: Vec<VerifyingKey> = Vec::with_capacity(audit.witnesses.len());
+    for text in &audit.witnesses {
+        let key = VerifyingKey::parse(text).filter(VerifyingKey::is_witness);
+        let key = key.ok_or_else(|| {
+            refuse(text, "is no witness's verifying key; `desmigratif witness` prints it")
+        })?;
+        if keys.iter().any(|other| other.name() == key.name() || other.public() == key.public()) {
+            return Err(refuse(text, "is there twice, by its name or by its key"));
+        }
+        keys.push(key);
+    }
+    Ok(Witnesses { keys, quorum: audit.quorum as usize })
 }
 
 /// The keys that wrap data keys, from their files or the environment.

@@ -14,6 +14,7 @@ mod policy;
 mod regions;
 mod registry;
 mod serve;
+mod witness;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ use audit::AuditVerb;
 use keys::KeysVerb;
 use operate::{AdaptersVerb, AgenciesVerb, DeliveriesVerb, SandboxVerb, SubjectsVerb};
 use policy::PolicyVerb;
+use witness::WitnessArgs;
 
 /// Exit status for a bad command line or configuration (EX_USAGE of sysexits.h).
 const BAD_USAGE: u8 = 64;
@@ -55,6 +57,12 @@ enum Verb {
     /// same store, or give --no-store. Asks each ministry the least that shows whether it answers,
     /// and says whose fault it is when one does not. Fails when anything is not good.
     Check(CheckArgs),
+    /// Watch a gateway's journal from a ministry, and cosign its head
+    ///
+    /// Keeps the last head that it has seen, and cosigns a later one only when that continues it;
+    /// what is rolled back or forked is refused, and kept as evidence. Prints its verifying key
+    /// first: the gateway's operator adds it to audit.witnesses. It may be ended at any time.
+    Witness(WitnessArgs),
     /// Walk through the main job against a gateway that `dev` runs, as its synthetic agencies
     Walk {
         /// The profile that `dev` has written; the agencies' certificates lie beside it
@@ -202,6 +210,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Dev(args) => dev::run(&args),
         Verb::Serve(ConfigArg { config }) => serve::run(&config),
         Verb::Check(args) => check::run(&args),
+        Verb::Witness(args) => witness::run(&args),
         Verb::Walk { profile } => operate::run(async move { dev::walk(&profile).await }),
         Verb::Agencies(verb) => operate::run(verb.run()),
         Verb::Adapters(verb) => operate::run(verb.run()),

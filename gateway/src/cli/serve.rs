@@ -18,14 +18,14 @@ use tonic_health::server::HealthReporter;
 
 use super::gate::Gate;
 use super::gauges::{StoreGauges, watch_store};
-use super::keys::{key_fits, key_ring, log_keys, subject_key};
+use super::keys::{key_fits, key_ring, log_keys, subject_key, witnesses};
 use super::policy::{self, PolicyWatch};
 use super::registry::{not_yet_there, registered};
 use super::{Failure, memory, ministries, say};
 use crate::access::issuer::Authority;
 use crate::access::limits::Limits;
 use crate::access::{Directory, TrustDomain};
-use crate::audit::Log;
+use crate::audit::{Log, LogError};
 use crate::config::{self, Config};
 use crate::edge::layers::{self, Methods};
 use crate::edge::listener::{self, Drained, Listener};
@@ -98,7 +98,7 @@ impl Gateway {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let key = subject_key(&config.keys.subject)?;
         let ring = key_ring(&config.keys.encryption)?;
-        let log_keys = log_keys(&config.audit)?;
+        let (log_keys, witnesses) = (log_keys(&config.audit)?, witnesses(&config.audit)?);
         let signing_key = log_keys
             .first()
             .cloned()
@@ -176,7 +176,13 @@ impl Gateway {
             authority,
         });
 
-        let log = Arc::new(Log::new(exchange.store.clone(), clock.clone(), log_keys));
+        let log = Arc::new(Log::new(exchange.store.clone(), clock.clone(), log_keys, witnesses));
+        log.succeed().await.map_err(|error| match error {
+            LogError::Stranger => Failure::Usage(format!(
+                "audit.keys: {error}; put the key before behind the new one for a start"
+            )),
+            error => Failure::of("cannot read the journal's head", error),
+        })?;
 
         let (health, health_service) = tonic_health::server::health_reporter();
         let reflection = tonic_reflection::server::Builder::configure()
@@ -257,6 +263,11 @@ impl Gateway {
             signals,
             telemetry,
         })
+    }
+
+    /// Is cancelled when the gateway begins to drain.
+    pub(super) fn draining(&self) -> CancellationToken {
+        self.drain.clone()
     }
 
     /// Serves until SIGTERM or SIGINT, then drains. SIGHUP reads TLS and policy files again.

@@ -1,4 +1,5 @@
-//! AuditService: the journal as evidence, and what a person may demand of the exchange.
+//! AuditService: the journal as evidence, its witnesses, and what a person may demand of the
+//! exchange.
 
 use std::sync::Arc;
 
@@ -7,16 +8,17 @@ use desmigratif_core::text::Rule;
 use desmigratif_proto::Path;
 use desmigratif_proto::audit::v1::audit_service_server::AuditService;
 use desmigratif_proto::audit::v1::{
-    EndWithholdingRequest, EndWithholdingResponse, EraseSubjectRequest, EraseSubjectResponse,
-    GetCheckpointRequest, GetCheckpointResponse, GetConsistencyProofRequest,
-    GetConsistencyProofResponse, GetInclusionProofRequest, GetInclusionProofResponse,
-    ListDisclosuresRequest, ListDisclosuresResponse, ReportBreachRequest, ReportBreachResponse,
-    WithholdDisclosuresRequest, WithholdDisclosuresResponse,
+    AddCosignatureRequest, AddCosignatureResponse, EndWithholdingRequest, EndWithholdingResponse,
+    EraseSubjectRequest, EraseSubjectResponse, GetCheckpointRequest, GetCheckpointResponse,
+    GetConsistencyProofRequest, GetConsistencyProofResponse, GetInclusionProofRequest,
+    GetInclusionProofResponse, ListDisclosuresRequest, ListDisclosuresResponse,
+    ReportBreachRequest, ReportBreachResponse, WithholdDisclosuresRequest,
+    WithholdDisclosuresResponse,
 };
 use tonic::{Request, Response, Status};
 
 use super::Failure;
-use super::flow::{ChangeRequest, Read, change, disclose, read, receipted};
+use super::flow::{ChangeRequest, Read, change, disclose, permit, read, receipted};
 use super::reading::Reading;
 use crate::audit::Log;
 use crate::exchange::{Call, Change, Error, Exchange};
@@ -40,11 +42,18 @@ impl AuditService for Audit {
         &self,
         request: Request<GetCheckpointRequest>,
     ) -> Result<Response<GetCheckpointResponse>, Status> {
-        let size = Some(request.get_ref().size).filter(|size| *size > 0);
-        let checkpoint = self.log.checkpoint(size).await.map_err(failed)?;
+        let GetCheckpointRequest { size, witnessed } = request.into_inner();
+        let checkpoint = if witnessed {
+            let last = self.log.witnessed().await.map_err(failed)?;
+            last.filter(|it| it.size >= size)
+        } else {
+            self.log.checkpoint(Some(size).filter(|size| *size > 0)).await.map_err(failed)?
+        };
         let checkpoint = checkpoint.ok_or(Failure::NoSuchEntry)?;
         Ok(Response::new(GetCheckpointResponse {
+            witnessing: Some(proofs::witnessing(&self.log, &checkpoint)?),
             checkpoint: Some(proofs::checkpoint(checkpoint)),
+            successions: self.log.successions().await.map_err(failed)?,
             verifying_keys: self.log.verifying_keys().iter().map(ToString::to_string).collect(),
         }))
     }
@@ -76,6 +85,21 @@ impl AuditService for Audit {
         self.log.checkpoint(Some(size)).await.map_err(failed)?;
         let proof = self.log.tree().prove_consistency(size, earlier_size).await.map_err(failed)?;
         Ok(Response::new(GetConsistencyProofResponse { hashes: proofs::hashes(proof) }))
+    }
+
+    async fn add_cosignature(
+        &self,
+        request: Request<AddCosignatureRequest>,
+    ) -> Result<Response<AddCosignatureResponse>, Status> {
+        let by = permit(&request)?.agency().id.clone();
+        let AddCosignatureRequest { size, cosignature } = read(&self.exchange, request.get_ref())?;
+        let added = self.log.add_cosignature(size, &cosignature).await;
+        let checkpoint = added.map_err(|error| {
+            tracing::warn!(%error, size, agency = by.as_str(), "cosignature not added");
+            proofs::not_added(error)
+        })?;
+        let witnessing = Some(proofs::witnessing(&self.log, &checkpoint)?);
+        Ok(Response::new(AddCosignatureResponse { witnessing }))
     }
 
     async fn erase_subject(
@@ -128,6 +152,15 @@ impl Read for GetConsistencyProofRequest {
             return None;
         }
         Some(*self)
+    }
+}
+
+impl Read for AddCosignatureRequest {
+    type Input = Self;
+
+    fn read(&self, _: &mut Reading, _: &Exchange) -> Option<Self> {
+        // What it says is for the log to verify.
+        Some(self.clone())
     }
 }
 

@@ -102,6 +102,18 @@ impl Store for FullDisk {
         self.0.checkpoint(size).await
     }
 
+    async fn witnessed_checkpoint(&self) -> Result<Option<Checkpoint>, Error> {
+        self.0.witnessed_checkpoint().await
+    }
+
+    async fn keep_succession(&self, _: String) -> Result<(), Error> {
+        Err(Error::Unavailable("the disk is full".into()))
+    }
+
+    async fn successions(&self) -> Result<Vec<String>, Error> {
+        self.0.successions().await
+    }
+
     async fn lease(&self, lease: Lease) -> Result<Vec<Leased>, Error> {
         self.0.lease(lease).await
     }

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Mutex;
 
+use desmigratif::audit::note::{Head, SigningKey};
 use desmigratif_core::access::{AgencyKind, Purpose};
 use desmigratif_core::ports::clock::{Clock as _, SystemClock};
 use desmigratif_proto::admin::v1::admin_service_client::AdminServiceClient;
@@ -12,6 +13,7 @@ use desmigratif_proto::admin::v1::{
     Agency, CreateAgencyRequest, DeliveryState, IssueCertificateRequest, IssueCertificateResponse,
     ListDeliveriesRequest, PauseAdapterRequest,
 };
+use desmigratif_proto::audit::v1::GetCheckpointRequest;
 use desmigratif_proto::audit::v1::audit_service_client::AuditServiceClient;
 use desmigratif_proto::common::v1 as common;
 use desmigratif_proto::health::v1::{
@@ -121,6 +123,8 @@ pub(super) struct Cast {
     pub(super) spare_clearances: Pool<String>,
     /// Deliveries that wait.
     pub(super) deliveries: Pool<u64>,
+    /// The size of a checkpoint, and a cosignature of it by a witness that the gateway knows.
+    pub(super) cosignature: (u64, String),
     /// Withholdings that are in force.
     pub(super) withholdings: Pool<String>,
     /// Agencies with two certificates each.
@@ -199,6 +203,7 @@ impl Cast {
         let waiting = admin.list_deliveries(stating("operations", waiting)).await.unwrap();
         let deliveries: Vec<_> =
             waiting.into_inner().deliveries.iter().map(|it| it.delivery_id).collect();
+        let cosignature = cosignature(&gateway).await;
         Self {
             gateway,
             near,
@@ -208,6 +213,7 @@ impl Cast {
             spare_niks: spare_niks.into(),
             spare_clearances: spare_clearances.into(),
             deliveries: deliveries.into(),
+            cosignature,
             withholdings: withholdings.into(),
             pawns: pawns.into(),
         }
@@ -272,6 +278,17 @@ pub(super) fn agency(id: &str, kind: AgencyKind, purposes: &[Purpose]) -> Agency
         facility_id: of_kind(AgencyKind::Clinic, FACILITY),
         ..Agency::default()
     }
+}
+
+/// What the witness of Kemenkes says to the last checkpoint.
+async fn cosignature(gateway: &Gateway) -> (u64, String) {
+    let mut audit = AuditServiceClient::new(gateway.connect("kemenkes").await);
+    let answer = audit.get_checkpoint(GetCheckpointRequest::default()).await.unwrap();
+    let head = Head::of_note(&answer.into_inner().checkpoint.unwrap().note).unwrap();
+    let seed = std::fs::read_to_string(gateway.data().join("witnesses/kemenkes.key")).unwrap();
+    let seed: [u8; 32] = hex::decode(seed.trim()).unwrap().try_into().unwrap();
+    let witness = SigningKey::new("kemenkes.witness.desmigratif.test", &seed).unwrap();
+    (head.size, witness.cosign(&head, SystemClock.now()))
 }
 
 /// A signing request with its new key, PEM.

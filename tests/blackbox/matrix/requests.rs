@@ -10,8 +10,9 @@ use desmigratif_proto::admin::v1::{
     ResumeAdapterRequest, RetireAgencyRequest, SuspendAgencyRequest,
 };
 use desmigratif_proto::audit::v1::{
-    EndWithholdingRequest, EraseSubjectRequest, GetCheckpointRequest, GetConsistencyProofRequest,
-    GetInclusionProofRequest, ListDisclosuresRequest, ReportBreachRequest,
+    AddCosignatureRequest, EndWithholdingRequest, EraseSubjectRequest, GetCheckpointRequest,
+    GetConsistencyProofRequest, GetInclusionProofRequest, ListDisclosuresRequest,
+    ReportBreachRequest,
 };
 use desmigratif_proto::common::v1 as common;
 use desmigratif_proto::health::v1::{
@@ -113,6 +114,10 @@ pub(super) const EXAMPLES: &[(&str, Example)] = &[
         let agency_id = cast.pawns.draw().id;
         SuspendAgencyRequest { request_id: new_id(), agency_id }.encode_to_vec()
     }),
+    ("AuditService/AddCosignature", |cast| {
+        let (size, cosignature) = cast.cosignature.clone();
+        AddCosignatureRequest { size, cosignature }.encode_to_vec()
+    }),
     ("AuditService/EndWithholding", |cast| {
         let withholding_id = cast.withholdings.draw();
         EndWithholdingRequest { request_id: new_id(), withholding_id }.encode_to_vec()
@@ -120,7 +125,9 @@ pub(super) const EXAMPLES: &[(&str, Example)] = &[
     ("AuditService/EraseSubject", |cast| {
         EraseSubjectRequest { request_id: new_id(), nik: cast.spare_niks.draw() }.encode_to_vec()
     }),
-    ("AuditService/GetCheckpoint", |_| GetCheckpointRequest { size: 1 }.encode_to_vec()),
+    ("AuditService/GetCheckpoint", |_| {
+        GetCheckpointRequest { size: 1, witnessed: false }.encode_to_vec()
+    }),
     ("AuditService/GetConsistencyProof", |_| {
         GetConsistencyProofRequest { earlier_size: 1, size: 2 }.encode_to_vec()
     }),

@@ -19,7 +19,8 @@ macro_rules! built_in {
 }
 
 /// The policy files in the binary.
-pub(super) const BUILT_IN: [File<'static>; 8] = built_in![
+pub(super) const BUILT_IN: [File<'static>; 9] = built_in![
+    "evidence.cedar",
     "health.cedar",
     "identity.cedar",
     "open.cedar",

@@ -28,7 +28,7 @@ impl Stand {
         let path = folder.path().join("store.sqlite");
         let store = Sqlite::open(&path, clock.clone(), KeyRing::of_tests()).unwrap();
         let store = Arc::new(store);
-        let log = Log::new(store.clone(), clock, vec![Arc::new(key(1))]);
+        let log = Log::new(store.clone(), clock, vec![key(1)], witnesses());
         Self { folder, store, log }
     }
 
@@ -58,8 +58,18 @@ impl Stand {
     }
 }
 
-fn key(seed: u8) -> SigningKey {
-    SigningKey::new(ORIGIN, &[seed; 32]).unwrap()
+fn key(seed: u8) -> Arc<SigningKey> {
+    Arc::new(SigningKey::new(ORIGIN, &[seed; 32]).unwrap())
+}
+
+/// Three witnesses, of whom two must cosign.
+fn witnesses() -> Witnesses {
+    let keys = [11, 12, 13].map(|seed| witness(seed).witness_key());
+    Witnesses { keys: keys.into(), quorum: 2 }
+}
+
+fn witness(seed: u8) -> SigningKey {
+    SigningKey::new(&format!("witness-{seed}.test"), &[seed; 32]).unwrap()
 }
 
 /// The root by the definition of RFC 9162 section 2.1.1.
@@ -129,9 +139,10 @@ async fn a_journal_that_grows_is_signed_step_by_step_and_every_step_is_provable(
         assert!(witnesses.is_empty());
 
         let proof = stand.log.tree.prove_consistency(last.size, checkpoint.size).await.unwrap();
-        let proof = proof.into_iter().map(tlog_tiles::Hash).collect();
-        let [new, old] = [last.root, checkpoint.root].map(tlog_tiles::Hash);
-        tlog_tiles::check_tree(&proof, last.size, new, checkpoint.size, old).unwrap();
+        let last = Head::of_note(&last.note).unwrap();
+        assert!(tree::continues(&head, &last, proof.clone()));
+        let forked = Head { root: [7; 32], ..head };
+        assert!(!tree::continues(&forked, &last, proof));
     }
     for index in [0, 1, 255, 256, 511, 767, 768, 1_000, last.size - 1] {
         let proof = stand.log.tree.prove_inclusion(last.size, index).await.unwrap();
@@ -194,16 +205,89 @@ async fn what_was_rolled_back_or_rewritten_is_never_signed_again() {
 }
 
 #[tokio::test]
-async fn while_keys_change_over_both_sign() {
+async fn a_checkpoint_that_enough_have_cosigned_is_witnessed_and_found_behind_later_ones() {
     let stand = Stand::new();
+    stand.append(3).await;
+    let head = Head::of_note(&stand.log.advance().await.unwrap().unwrap().note).unwrap();
+    let at = stand.log.clock.now();
+    let names = |checkpoint: &Checkpoint| {
+        let keys = stand.log.cosigners(checkpoint).unwrap();
+        keys.iter().map(|key| key.name().to_owned()).collect::<Vec<_>>()
+    };
+    let first = stand.log.add_cosignature(3, &witness(12).cosign(&head, at)).await.unwrap();
+    assert_eq!(names(&first), ["witness-12.test"]);
+    let later = at + Duration::from_secs(9);
+    let again = stand.log.add_cosignature(3, &witness(12).cosign(&head, later)).await.unwrap();
+    assert_eq!(again, first, "the first of each stays");
+    assert_eq!(stand.log.witnessed().await, Ok(None), "one is not enough");
+    let second = stand.log.add_cosignature(3, &witness(11).cosign(&head, at)).await.unwrap();
+    assert_eq!(names(&second), ["witness-11.test", "witness-12.test"]);
     stand.append(1).await;
+    stand.log.advance().await.unwrap();
+    assert_eq!(stand.log.witnessed().await, Ok(Some(second.clone())));
+
+    let keys = stand.log.verifying_keys();
+    let (_, verified) = verify(&second.note, ORIGIN, &keys, &witnesses().keys).unwrap();
+    assert_eq!(verified.len(), 2, "anyone can verify the note");
+    let stricter = Witnesses { quorum: 3, ..witnesses() };
     let clock = stand.log.clock.clone();
-    let log = Log::new(stand.store.clone(), clock, vec![Arc::new(key(2)), Arc::new(key(1))]);
-    let checkpoint = log.advance().await.unwrap().unwrap();
+    let stricter = Log::new(stand.store.clone(), clock, vec![key(1)], stricter);
+    assert_eq!(stricter.witnessed().await, Ok(None), "by today's rule");
+}
+
+#[tokio::test]
+async fn a_cosignature_that_does_not_hold_changes_nothing() {
+    let stand = Stand::new();
+    stand.append(3).await;
+    let signed = stand.log.advance().await.unwrap().unwrap();
+    let head = Head::of_note(&signed.note).unwrap();
+    let at = stand.log.clock.now();
+    let forked = Head { root: [9; 32], ..head.clone() };
+    for (size, line, refused) in [
+        (3, witness(14).cosign(&head, at), LogError::Cosignature(note::Error::UnknownKey)),
+        (3, witness(11).cosign(&forked, at), LogError::Cosignature(note::Error::Forged)),
+        (3, key(1).sign_head(&head), LogError::Cosignature(note::Error::UnknownKey)),
+        (3, "nothing".to_owned(), LogError::Cosignature(note::Error::Malformed)),
+        (2, witness(11).cosign(&head, at), tree::Error::NoSuchSize.into()),
+        (4, witness(11).cosign(&head, at), tree::Error::NoSuchSize.into()),
+    ] {
+        assert_eq!(stand.log.add_cosignature(size, &line).await, Err(refused), "{line}");
+    }
+    assert_eq!(stand.log.checkpoint(None).await, Ok(Some(signed)));
+}
+
+#[tokio::test]
+async fn while_keys_change_over_both_sign_and_who_relied_on_the_old_one_follows_to_the_new() {
+    let stand = Stand::new();
+    stand.log.succeed().await.unwrap();
+    stand.append(1).await;
+    stand.log.advance().await.unwrap();
+    let log = |keys| Log::new(stand.store.clone(), stand.log.clock.clone(), keys, witnesses());
+    let strange = log(vec![key(2)]).succeed().await;
+    assert_eq!(strange, Err(LogError::Stranger), "none stands behind it");
+
+    let both = log(vec![key(2), key(1)]);
+    both.succeed().await.unwrap();
+    let signed = both.checkpoint(None).await.unwrap().unwrap();
+    both.succeed().await.unwrap();
+    assert_eq!(both.checkpoint(None).await, Ok(Some(signed)), "done once");
+    stand.append(1).await;
+    both.advance().await.unwrap();
+    let checkpoint = both.checkpoint(None).await.unwrap().unwrap();
     for seed in [1, 2] {
         let known = [key(seed).log_key()];
         assert!(verify(&checkpoint.note, ORIGIN, &known, &[]).is_ok());
     }
-    let unknown = verify(&checkpoint.note, ORIGIN, &[key(3).log_key()], &[]);
+
+    let new = log(vec![key(2)]);
+    new.succeed().await.unwrap();
+    stand.append(1).await;
+    let checkpoint = new.advance().await.unwrap().unwrap();
+    let old = [key(1).log_key()];
+    let unknown = verify(&checkpoint.note, ORIGIN, &old, &[]);
     assert_eq!(unknown, Err(note::Error::UnknownKey));
+    let statements = new.successions().await.unwrap();
+    assert_eq!(statements.len(), 1);
+    let followed = succession::follow(&old, &statements);
+    assert!(verify(&checkpoint.note, ORIGIN, &followed, &[]).is_ok());
 }

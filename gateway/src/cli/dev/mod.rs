@@ -2,6 +2,7 @@
 
 mod sandbox;
 mod walk;
+mod witnesses;
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -49,6 +50,9 @@ pub(super) fn run(args: &DevArgs) -> Result<(), Failure> {
         let gateway = Gateway::start(&config).await?;
         seed(&gateway.exchange).await?;
         profile(&args.data, &gateway, sandbox.admin())?;
+        let operator = Profile::read(&args.data.join(PROFILE))?;
+        let _witnesses =
+            witnesses::start(&args.data, &config.audit, &operator, &gateway.draining())?;
         let shown = args.data.display();
         say(format_args!("Desmigratif Gateway, everything in {shown}; all people are synthetic"))?;
         say(format_args!("  agencies   {}", gateway.agencies))?;
@@ -129,11 +133,16 @@ fn prepare(args: &DevArgs) -> Result<(Config, DevPki, TrustDomain), Failure> {
     key(&data.join("subject.key")).map_err(within)?;
     key(&data.join("encryption.key")).map_err(within)?;
     key(&data.join("log.key")).map_err(within)?;
+    std::fs::create_dir_all(data.join(witnesses::FOLDER)).map_err(within)?;
+    for agency in witnesses::AGENCIES {
+        key(&witnesses::key_file(data, agency)).map_err(within)?;
+    }
+    let witnesses = witnesses::verifying_keys(data)?;
     write(data, "agencies.toml", || Agencies { agency: registered })?;
     write(data, "facilities.toml", || Facilities {
         facility: facilities::facilities(&regions::load()),
     })?;
-    write(data, "gateway.toml", || configuration(args))?;
+    write(data, "gateway.toml", || configuration(args, witnesses))?;
     let mut config = Config::read(&data.join("gateway.toml")).map_err(|error| {
         let advice = "if another version has made this folder, give a fresh one with --data";
         Failure::Usage(format!("{error}; {advice}").replace('\n', " "))
@@ -142,7 +151,7 @@ fn prepare(args: &DevArgs) -> Result<(Config, DevPki, TrustDomain), Failure> {
     Ok((config, pki, trust_domain))
 }
 
-fn configuration(args: &DevArgs) -> Config {
+fn configuration(args: &DevArgs, witnesses: Vec<String>) -> Config {
     Config {
         listen: config::Listen { agencies: args.listen, operators: args.operators },
         tls: config::Tls {
@@ -169,6 +178,8 @@ fn configuration(args: &DevArgs) -> Config {
         audit: config::Audit {
             origin: format!("log.{TRUST_DOMAIN}"),
             keys: vec!["log.key".into()],
+            witnesses,
+            quorum: witnesses::QUORUM,
         },
         registry: config::Registry {
             agencies: Some("agencies.toml".into()),

@@ -1,4 +1,4 @@
-//! The walk-through of the main job: six steps over real gRPC with five agencies' certificates.
+//! The walk-through of the main job: seven steps over real gRPC with five agencies' certificates.
 //!
 //! It is a client like any other: it knows the contract, an address and certificates, and none
 //! of the gateway's insides. Whatever it prints came over the wire.
@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use desmigratif_proto::admin::v1::admin_service_client::AdminServiceClient;
 use desmigratif_proto::admin::v1::{Delivery, DeliveryState, ListDeliveriesRequest};
+use desmigratif_proto::audit::v1::audit_service_client::AuditServiceClient;
+use desmigratif_proto::audit::v1::{GetCheckpointRequest, GetCheckpointResponse};
 use desmigratif_proto::common::v1::{BirthDate, DatePrecision, Provenance, Receipt, Sex};
 use desmigratif_proto::health::v1::clearance_details::Subject;
 use desmigratif_proto::health::v1::facility_service_client::FacilityServiceClient;
@@ -40,6 +42,8 @@ const DESTINATION: &str = "HK";
 
 /// How long the walk waits for deliveries before it tells where they stand.
 const DELIVERY: Duration = Duration::from_secs(5);
+/// How long it waits for the witnesses.
+const WITNESSES: Duration = Duration::from_secs(10);
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -61,20 +65,16 @@ pub(super) async fn walk(
     let verified = verify(&kemendagri, &person).await?;
     let clearance_id = submit(&clinic, &village, &person, today).await?;
     advance(&kemnaker, &worker_id, verified).await?;
-    profile(&kemendes, &village).await?;
-    deliveries(&connect(operator, "operator").await?, &clearance_id).await?;
+    let last = profile(&kemendes, &village).await?;
+    let operator = connect(operator, "operator").await?;
+    deliveries(&operator, &clearance_id).await?;
+    witnessed(&operator, last).await?;
     print("")
 }
 
 /// A connection with an agency's certificate.
 async fn connect(operator: &Profile, agency: &str) -> anyhow::Result<Channel> {
-    let beside = |name: String| operator.certificate.with_file_name(name);
-    let profile = Profile {
-        certificate: beside(format!("{agency}.pem")),
-        key: beside(format!("{agency}-key.pem")),
-        ..operator.clone()
-    };
-    profile.channel().await.map_err(|failure| match failure {
+    operator.as_agency(agency).channel().await.map_err(|failure| match failure {
         Failure::Usage(message) | Failure::Other(message) => anyhow::anyhow!(message),
     })
 }
@@ -280,7 +280,8 @@ async fn advance(kemnaker: &Channel, worker_id: &str, verified: bool) -> anyhow:
     print_receipt(answer.receipt.as_ref())
 }
 
-async fn profile(kemendes: &Channel, village: &Village) -> anyhow::Result<()> {
+/// Reads the village's profile; returns the index of the entry that records it.
+async fn profile(kemendes: &Channel, village: &Village) -> anyhow::Result<u64> {
     let request = GetVillageProfileRequest { code: village.code.clone(), freshness: None };
     let profile = VillageServiceClient::new(kemendes.clone())
         .get_village_profile(stating("programme-planning", request))
@@ -312,7 +313,8 @@ async fn profile(kemendes: &Channel, village: &Village) -> anyhow::Result<()> {
     for (part, status) in marked {
         print_status(part, status.as_ref())?;
     }
-    print_receipt(profile.receipt.as_ref())
+    print_receipt(profile.receipt.as_ref())?;
+    Ok(profile.receipt.unwrap_or_default().entry_index)
 }
 
 /// Waits a little for the clearance to reach its ministries, and tells where it stands.
@@ -340,6 +342,33 @@ async fn deliveries(operator: &Channel, clearance_id: &str) -> anyhow::Result<()
             "               {ministry}: {state}, attempt {}{reason}{}",
             delivery.attempts, delivery.reason
         ))?;
+    }
+    Ok(())
+}
+
+/// Waits a little for the witnesses of the journal, once its head covers an entry, and tells how
+/// many have cosigned it.
+async fn witnessed(operator: &Channel, entry: u64) -> anyhow::Result<()> {
+    let mut audit = AuditServiceClient::new(operator.clone());
+    let until = Instant::now() + WITNESSES;
+    let (size, witnessing) = loop {
+        let answer = audit.get_checkpoint(GetCheckpointRequest::default()).await;
+        let answer = answer.map_err(|status| failed("reading the checkpoint", &status))?;
+        let GetCheckpointResponse { checkpoint, witnessing, .. } = answer.into_inner();
+        let size = checkpoint.unwrap_or_default().size;
+        let witnessing = witnessing.unwrap_or_default();
+        let all = witnessing.cosigned_by.len() == witnessing.witness_keys.len();
+        if (size > entry && all) || Instant::now() >= until {
+            break (size, witnessing);
+        }
+        tokio::time::sleep(LOOK).await;
+    };
+    let (cosigned, known) = (witnessing.cosigned_by.len(), witnessing.witness_keys.len());
+    print(&format!(
+        "7  Witnesses   the journal's head of {size} entries is witnessed {cosigned} of {known}"
+    ))?;
+    for name in witnessing.cosigned_by {
+        print(&format!("               cosigned by {name}"))?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use desmigratif_core::access::Purpose;
 use desmigratif_proto::audit::v1::{Exposure, ReportBreachRequest};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -49,7 +50,7 @@ impl Breach {
         let mut file = csv.as_deref().map(List::create).transpose()?;
         let mut report = Report::of(agency, from, to);
         let mut people = Vec::new();
-        let mut client = profile.audit().await?;
+        let mut client = profile.audit(Purpose::DataSubjectRequest).await?;
         let mut page_token = String::new();
         loop {
             let request = ReportBreachRequest {

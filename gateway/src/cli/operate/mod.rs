@@ -27,7 +27,7 @@ pub(super) use adapters::AdaptersVerb;
 pub(super) use agencies::AgenciesVerb;
 pub(super) use breach::Breach;
 pub(super) use deliveries::DeliveriesVerb;
-pub(super) use profile::{Profile, refused};
+pub(super) use profile::{Calls, Profile, refused};
 pub(super) use sandbox::SandboxVerb;
 pub(super) use subjects::SubjectsVerb;
 

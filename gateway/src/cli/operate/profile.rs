@@ -38,11 +38,11 @@ pub(in crate::cli) struct Profile {
 }
 
 /// A channel whose calls state why the operator asks.
-pub(super) type Calls = InterceptedService<Channel, Stating>;
+pub(in crate::cli) type Calls = InterceptedService<Channel, Stating>;
 
 /// States the operator's purpose on every call.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stating(Purpose);
+pub(in crate::cli) struct Stating(Purpose);
 
 impl Interceptor for Stating {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -72,6 +72,16 @@ impl Profile {
         })
     }
 
+    /// The profile of an agency whose certificate lies beside this one's, as `dev` lays them.
+    pub(in crate::cli) fn as_agency(&self, agency: &str) -> Self {
+        let beside = |name: String| self.certificate.with_file_name(name);
+        Self {
+            certificate: beside(format!("{agency}.pem")),
+            key: beside(format!("{agency}-key.pem")),
+            ..self.clone()
+        }
+    }
+
     /// Connects to the gateway.
     pub(in crate::cli) async fn channel(&self) -> Result<Channel, Failure> {
         let connect = async || -> anyhow::Result<Channel> {
@@ -99,14 +109,12 @@ impl Profile {
         Ok(AgencyServiceClient::new(self.calls(Purpose::Operations).await?))
     }
 
-    /// A client of AuditService, to answer for a person's rights.
-    pub(super) async fn audit(&self) -> Result<AuditServiceClient<Calls>, Failure> {
-        Ok(AuditServiceClient::new(self.calls(Purpose::DataSubjectRequest).await?))
-    }
-
-    /// A client of AuditService, to carry out an authority's order.
-    pub(super) async fn withholding(&self) -> Result<AuditServiceClient<Calls>, Failure> {
-        Ok(AuditServiceClient::new(self.calls(Purpose::Operations).await?))
+    /// A client of AuditService.
+    pub(in crate::cli) async fn audit(
+        &self,
+        purpose: Purpose,
+    ) -> Result<AuditServiceClient<Calls>, Failure> {
+        Ok(AuditServiceClient::new(self.calls(purpose).await?))
     }
 
     /// A client of AdminService.

@@ -5,6 +5,7 @@ use std::io::{Read as _, stdin};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use desmigratif_core::access::Purpose;
 use desmigratif_core::nik::Nik;
 use desmigratif_proto::audit::v1::{
     EndWithholdingRequest, EraseSubjectRequest, ListDisclosuresRequest, TrailEntry,
@@ -125,7 +126,7 @@ async fn erase(nik_file: &Path, operator: &Operator) -> Result<(), Failure> {
         request_id: Uuid::now_v7().to_string(),
         nik: read_nik(nik_file)?.expose().to_owned(),
     };
-    let mut client = profile.audit().await?;
+    let mut client = profile.audit(Purpose::DataSubjectRequest).await?;
     let answer = client.erase_subject(request).await.map_err(refused)?.into_inner();
     let shown = Shown::of(&answer.receipt.unwrap_or_default());
     match operator.output {
@@ -140,7 +141,7 @@ async fn erase(nik_file: &Path, operator: &Operator) -> Result<(), Failure> {
 async fn disclosures(nik_file: &Path, operator: &Operator) -> Result<(), Failure> {
     let profile = Profile::read(&operator.profile)?;
     let nik = read_nik(nik_file)?;
-    let mut client = profile.audit().await?;
+    let mut client = profile.audit(Purpose::DataSubjectRequest).await?;
     let (mut lines, mut page_token) = (Vec::new(), String::new());
     loop {
         let request =
@@ -155,7 +156,7 @@ async fn disclosures(nik_file: &Path, operator: &Operator) -> Result<(), Failure
 }
 
 async fn withhold(request: WithholdDisclosuresRequest, operator: &Operator) -> Result<(), Failure> {
-    let mut client = Profile::read(&operator.profile)?.withholding().await?;
+    let mut client = Profile::read(&operator.profile)?.audit(Purpose::Operations).await?;
     let answer = client.withhold_disclosures(request).await.map_err(refused)?.into_inner();
     let receipt = Shown::of(&answer.receipt.unwrap_or_default());
     let id = answer.withholding_id;
@@ -173,7 +174,7 @@ async fn end_withholding(id: Uuid, operator: &Operator) -> Result<(), Failure> {
         request_id: Uuid::now_v7().to_string(),
         withholding_id: id.to_string(),
     };
-    let mut client = Profile::read(&operator.profile)?.withholding().await?;
+    let mut client = Profile::read(&operator.profile)?.audit(Purpose::Operations).await?;
     let answer = client.end_withholding(request).await.map_err(refused)?.into_inner();
     let shown = Shown::of(&answer.receipt.unwrap_or_default());
     match operator.output {

@@ -1,4 +1,5 @@
-//! The journal's tree above its leaves, and its checkpoints.
+//! The journal's tree above its leaves, its checkpoints, and the succession of the keys that sign
+//! them.
 
 use desmigratif_core::journal::Hash;
 use desmigratif_core::ports::store::Error;
@@ -55,13 +56,15 @@ pub(super) fn keep(
         keep.execute(params![id.level, signed(id.index), hashes.as_flattened()])?;
     }
     tx.prepare_cached(
-        "INSERT OR REPLACE INTO checkpoint (size, root, at_us, note) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT OR REPLACE INTO checkpoint (size, root, at_us, note, witnessed)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
     .execute(params![
         signed(checkpoint.size),
         checkpoint.root,
         checkpoint.at.as_microsecond(),
         checkpoint.note,
+        checkpoint.witnessed,
     ])?;
     Ok(())
 }
@@ -73,16 +76,41 @@ pub(super) fn checkpoint(
 ) -> rusqlite::Result<Option<Checkpoint>> {
     let (sql, least) = match size {
         Some(size) => (
-            "SELECT size, root, at_us, note FROM checkpoint WHERE size >= ?1 ORDER BY size LIMIT 1",
+            "SELECT size, root, at_us, note, witnessed FROM checkpoint WHERE size >= ?1
+             ORDER BY size LIMIT 1",
             i64::try_from(size).unwrap_or(i64::MAX),
         ),
         None => (
-            "SELECT size, root, at_us, note FROM checkpoint WHERE size >= ?1
+            "SELECT size, root, at_us, note, witnessed FROM checkpoint WHERE size >= ?1
              ORDER BY size DESC LIMIT 1",
             0,
         ),
     };
     conn.prepare_cached(sql)?.query_row([least], read).optional()
+}
+
+/// The last checkpoint that is witnessed.
+pub(super) fn witnessed(conn: &Connection) -> rusqlite::Result<Option<Checkpoint>> {
+    conn.prepare_cached(
+        "SELECT size, root, at_us, note, witnessed FROM checkpoint WHERE witnessed = 1
+         ORDER BY size DESC LIMIT 1",
+    )?
+    .query_row([], read)
+    .optional()
+}
+
+/// Keeps a statement of the keys' succession.
+pub(super) fn keep_succession(tx: &Connection, statement: &str) -> Result<(), Failure> {
+    tx.prepare_cached("INSERT INTO succession (statement) VALUES (?1) ON CONFLICT DO NOTHING")?
+        .execute([statement])?;
+    Ok(())
+}
+
+/// The statements of the keys' succession.
+pub(super) fn successions(conn: &Connection) -> rusqlite::Result<Vec<String>> {
+    conn.prepare_cached("SELECT statement FROM succession ORDER BY seq")?
+        .query_map([], |row| row.get(0))?
+        .collect()
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
@@ -91,5 +119,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
         root: row.get(1)?,
         at: columns::time(row, 2)?,
         note: row.get(3)?,
+        witnessed: row.get(4)?,
     })
 }

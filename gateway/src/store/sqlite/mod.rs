@@ -314,6 +314,18 @@ impl Store for Sqlite {
         self.read(move |conn| Ok(log::checkpoint(conn, size)?)).await
     }
 
+    async fn witnessed_checkpoint(&self) -> Result<Option<Checkpoint>, Error> {
+        self.read(|conn| Ok(log::witnessed(conn)?)).await
+    }
+
+    async fn keep_succession(&self, statement: String) -> Result<(), Error> {
+        self.write(move |tx, _, _| log::keep_succession(tx, &statement)).await
+    }
+
+    async fn successions(&self) -> Result<Vec<String>, Error> {
+        self.read(|conn| Ok(log::successions(conn)?)).await
+    }
+
     async fn lease(&self, lease: Lease) -> Result<Vec<Leased>, Error> {
         let leased = self.write(move |tx, _, now| outbox::lease(tx, now, &lease)).await?;
         leased.into_iter().map(|leased| leased.open(&self.vault)).collect()

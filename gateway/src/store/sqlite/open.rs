@@ -69,12 +69,14 @@ const APPLICATION: i64 = 0x4453_4D47;
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// The steps from an empty file to today's schema, in order. Never change one that was released.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0001_store.sql"),
     include_str!("migrations/0002_outbox.sql"),
     include_str!("migrations/0003_sealed.sql"),
     include_str!("migrations/0004_log.sql"),
     include_str!("migrations/0005_trail.sql"),
+    include_str!("migrations/0006_witnessed.sql"),
+    include_str!("migrations/0007_succession.sql"),
 ];
 
 /// The first schema under which nothing personal lies in clear.

@@ -41,4 +41,6 @@ pub struct Checkpoint {
     pub at: Timestamp,
     /// The signed note (C2SP tlog-checkpoint), with every signature that it has so far.
     pub note: String,
+    /// Whether so many witnesses have cosigned it as the gateway asked for at that time.
+    pub witnessed: bool,
 }

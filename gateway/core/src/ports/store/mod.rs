@@ -304,6 +304,25 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::Unavailable`] or [`Error::Corrupt`].
     async fn checkpoint(&self, size: Option<u64>) -> Result<Option<Checkpoint>, Error>;
 
+    /// The last checkpoint that is kept as witnessed.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Corrupt`].
+    async fn witnessed_checkpoint(&self) -> Result<Option<Checkpoint>, Error>;
+
+    /// Keeps a statement of the succession of the log's keys, a signed note. One that is kept
+    /// already stays in its place.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn keep_succession(&self, statement: String) -> Result<(), Error>;
+
+    /// Those statements, in the order in which they were kept.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Corrupt`].
+    async fn successions(&self) -> Result<Vec<String>, Error>;
+
     /// Leases deliveries that are due, each the head of its line. An empty list when none is.
     ///
     /// # Errors

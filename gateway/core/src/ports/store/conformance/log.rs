@@ -6,7 +6,7 @@ use crate::ports::store::log::{Checkpoint, Tile, TileId};
 use crate::ports::store::{Error, Store};
 
 fn checkpoint(size: u64, root: u8, note: &str) -> Checkpoint {
-    Checkpoint { size, root: [root; 32], at: noon(), note: note.to_owned() }
+    Checkpoint { size, root: [root; 32], at: noon(), note: note.to_owned(), witnessed: false }
 }
 
 fn tile(level: u8, index: u64, hashes: &[Hash]) -> Tile {
@@ -59,6 +59,20 @@ pub(super) async fn checkpoints_are_found_by_what_they_cover(store: &dyn Store) 
     assert_eq!(store.checkpoint(Some(9)).await, Ok(Some(cosigned)));
 }
 
+pub(super) async fn the_last_witnessed_checkpoint_is_found_behind_later_ones(store: &dyn Store) {
+    for size in [4, 9, 20] {
+        store.keep_checkpoint(vec![], checkpoint(size, 1, "note")).await.unwrap();
+    }
+    assert_eq!(store.witnessed_checkpoint().await, Ok(None));
+    for (size, last) in [(9, 9), (4, 9), (20, 20)] {
+        let witnessed = Checkpoint { witnessed: true, ..checkpoint(size, 1, "cosigned") };
+        store.keep_checkpoint(vec![], witnessed.clone()).await.unwrap();
+        assert_eq!(store.checkpoint(Some(size)).await, Ok(Some(witnessed)));
+        let found = store.witnessed_checkpoint().await.unwrap();
+        assert_eq!(found.map(|it| it.size), Some(last));
+    }
+}
+
 pub(super) async fn a_checkpoint_keeps_its_root(store: &dyn Store) {
     let kept = checkpoint(4, 1, "note");
     store.keep_checkpoint(vec![], kept.clone()).await.unwrap();
@@ -67,4 +81,12 @@ pub(super) async fn a_checkpoint_keeps_its_root(store: &dyn Store) {
     assert_eq!(store.checkpoint(None).await, Ok(Some(kept)));
     let tiles = store.tiles(vec![TileId { level: 0, index: 0 }]).await.unwrap();
     assert!(tiles[0].hashes.is_empty(), "all or nothing");
+}
+
+pub(super) async fn successions_are_kept_once_and_in_order(store: &dyn Store) {
+    assert_eq!(store.successions().await, Ok(vec![]));
+    for statement in ["b", "a", "b"] {
+        store.keep_succession(statement.to_owned()).await.unwrap();
+    }
+    assert_eq!(store.successions().await, Ok(vec!["b".to_owned(), "a".to_owned()]));
 }

@@ -31,7 +31,7 @@ pub use model::agrees_with_a_model;
 type Run<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 type Behaviour = for<'a> fn(&'a dyn Store, &'a SetClock) -> Run<'a>;
 
-const BEHAVIOURS: [Behaviour; 55] = [
+const BEHAVIOURS: [Behaviour; 57] = [
     |store, _| Box::pin(commits::a_commit_writes_all_its_parts(store)),
     |store, _| Box::pin(commits::a_record_comes_back_as_it_was_written(store)),
     |store, _| Box::pin(commits::a_commit_without_records_is_an_entry(store)),
@@ -77,7 +77,9 @@ const BEHAVIOURS: [Behaviour; 55] = [
     |store, _| Box::pin(log::leaf_hashes_are_those_of_the_receipts(store)),
     |store, _| Box::pin(log::a_tile_grows_and_never_shrinks(store)),
     |store, _| Box::pin(log::checkpoints_are_found_by_what_they_cover(store)),
+    |store, _| Box::pin(log::the_last_witnessed_checkpoint_is_found_behind_later_ones(store)),
     |store, _| Box::pin(log::a_checkpoint_keeps_its_root(store)),
+    |store, _| Box::pin(log::successions_are_kept_once_and_in_order(store)),
     |store, _| Box::pin(trail::entries_about_a_person_come_newest_first(store)),
     |store, _| Box::pin(trail::an_entry_about_several_is_found_by_each_of_them_once(store)),
     |store, _| Box::pin(trail::the_trail_of_an_erased_person_stays(store)),
