@@ -10,6 +10,9 @@ use super::columns;
 use super::commit::signed;
 use super::fault::Failure;
 
+/// An hour, as times are kept.
+const HOUR_US: i64 = 3_600_000_000;
+
 /// The hashes of at most `limit` leaves from `from` on.
 pub(super) fn leaf_hashes(conn: &Connection, from: u64, limit: u32) -> rusqlite::Result<Vec<Hash>> {
     let Ok(from) = i64::try_from(from) else { return Ok(Vec::new()) };
@@ -55,6 +58,7 @@ pub(super) fn keep(
     for Tile { id, hashes } in tiles {
         keep.execute(params![id.level, signed(id.index), hashes.as_flattened()])?;
     }
+    thin_out(tx, checkpoint.at.as_microsecond())?;
     tx.prepare_cached(
         "INSERT OR REPLACE INTO checkpoint (size, root, at_us, note, witnessed)
          VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -66,6 +70,24 @@ pub(super) fn keep(
         checkpoint.note,
         checkpoint.witnessed,
     ])?;
+    Ok(())
+}
+
+/// Gives up checkpoints that a later one of the same hour covers, once they are an hour old: any
+/// size has its proofs all the same. Looks once an hour.
+fn thin_out(tx: &Connection, now_us: i64) -> rusqlite::Result<()> {
+    let last: Option<i64> = tx
+        .prepare_cached("SELECT at_us FROM checkpoint ORDER BY size DESC LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    if last.is_some_and(|last| last / HOUR_US < now_us / HOUR_US) {
+        tx.prepare_cached(
+            "DELETE FROM checkpoint WHERE at_us < ?1 - ?2
+                AND size NOT IN (SELECT max(size) FROM checkpoint GROUP BY at_us / ?2)
+                AND size <> (SELECT coalesce(max(size), 0) FROM checkpoint WHERE witnessed = 1)",
+        )?
+        .execute([now_us, HOUR_US])?;
+    }
     Ok(())
 }
 

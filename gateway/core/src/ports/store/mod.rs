@@ -292,7 +292,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Keeps tiles and a checkpoint over them, all or nothing. A tile takes the place of a shorter
     /// one; a checkpoint that of another note on the same size and root, as when a witness has
-    /// signed it too.
+    /// signed it too. Of checkpoints that are more than an hour old the last of each hour stays, and
+    /// the last witnessed one.
     ///
     /// # Errors
     /// [`Error::Corrupt`] when a checkpoint of the size has another root; [`Error::Unavailable`].

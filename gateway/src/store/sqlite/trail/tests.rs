@@ -65,7 +65,12 @@ async fn entries_of_an_older_store_are_found_by_those_whom_they_concern() {
     assert_eq!(exposed.people.len(), 2 + many.len());
     drop(store);
     // As it was before the table.
-    harm(&path, "DROP TABLE entry_subject; PRAGMA user_version = 4");
+    harm(
+        &path,
+        "DROP TABLE succession; DROP INDEX checkpoint_witnessed;
+         ALTER TABLE checkpoint DROP COLUMN witnessed;
+         DROP TABLE entry_subject; PRAGMA user_version = 4",
+    );
 
     let store = open(&path);
     assert_eq!(store.verify().await, Ok(4));

@@ -1,5 +1,7 @@
 //! The journal's tree and its checkpoints.
 
+use jiff::SignedDuration;
+
 use super::samples::{done, empty, noon};
 use crate::journal::Hash;
 use crate::ports::store::log::{Checkpoint, Tile, TileId};
@@ -71,6 +73,32 @@ pub(super) async fn the_last_witnessed_checkpoint_is_found_behind_later_ones(sto
         let found = store.witnessed_checkpoint().await.unwrap();
         assert_eq!(found.map(|it| it.size), Some(last));
     }
+}
+
+pub(super) async fn of_old_checkpoints_one_an_hour_stays_and_the_last_witnessed(store: &dyn Store) {
+    let at = |minute: i64| noon() + SignedDuration::from_mins(minute);
+    // Two hours, and the first of a third, by which those of the first are more than one old.
+    for (size, minute, witnessed) in [
+        (1, 0, false),
+        (2, 20, true),
+        (3, 40, false),
+        (4, 59, false),
+        (5, 61, false),
+        (6, 90, false),
+    ] {
+        let kept = Checkpoint { at: at(minute), witnessed, ..checkpoint(size, 1, "note") };
+        store.keep_checkpoint(vec![], kept).await.unwrap();
+    }
+    store
+        .keep_checkpoint(vec![], Checkpoint { at: at(125), ..checkpoint(9, 1, "note") })
+        .await
+        .unwrap();
+    let (mut sizes, mut next) = (Vec::new(), 0);
+    while let Some(kept) = store.checkpoint(Some(next)).await.unwrap() {
+        sizes.push(kept.size);
+        next = kept.size + 1;
+    }
+    assert_eq!(sizes, [2, 4, 6, 9]);
 }
 
 pub(super) async fn a_checkpoint_keeps_its_root(store: &dyn Store) {
