@@ -114,24 +114,33 @@ async fn export(
     let [request, answer] = [request.map(read).transpose()?, answer.map(read).transpose()?];
     let mut log = AuditServiceClient::new(profile.channel().await?);
     let head = log.get_checkpoint(GetCheckpointRequest::default()).await.map_err(refused)?;
-    let keys: Vec<_> =
-        head.get_ref().verifying_keys.iter().filter_map(|key| VerifyingKey::parse(key)).collect();
+    let head = head.into_inner();
+    let read_keys = |keys: &[String]| -> Vec<_> {
+        keys.iter().filter_map(|key| VerifyingKey::parse(key)).collect()
+    };
+    let keys = read_keys(&head.verifying_keys);
+    let witnesses = read_keys(&head.witnessing.unwrap_or_default().witness_keys);
     let origin = keys.first().map_or("", VerifyingKey::name);
     let statement = Statement::verify(&receipt, origin, &keys)
         .map_err(|error| Failure::Usage(format!("the receipt: {error}")))?;
-    let wanted = GetInclusionProofRequest { index: statement.receipt.index, size: 0 };
+    // Under a head that enough have cosigned, once there is one that covers the entry.
+    let last = GetCheckpointRequest { size: 0, witnessed: true };
+    let witnessed = log.get_checkpoint(last).await.ok().and_then(|it| it.into_inner().checkpoint);
+    let index = statement.receipt.index;
+    let size = witnessed.map(|it| it.size).filter(|size| *size > index).unwrap_or_default();
+    let wanted = GetInclusionProofRequest { index, size };
     let proof = log.get_inclusion_proof(wanted).await.map_err(refused)?.into_inner();
     let checkpoint = proof.checkpoint.unwrap_or_default().note;
     let (request, answer) = (request.as_deref(), answer.as_deref());
     let evidence = Evidence::new(receipt, request, answer, &proof.hashes, checkpoint);
     let proven = evidence
-        .verify(origin, &keys, &[])
+        .verify(origin, &keys, &witnesses)
         .map_err(|error| Failure::Other(format!("this would be no evidence: {error}")))?;
     let text = serde_json::to_string_pretty(&evidence)
         .map_err(|error| Failure::of("cannot write the evidence", error))?;
     std::fs::write(out, text + "\n")
         .map_err(|error| Failure::of(&format!("cannot write {}", out.display()), error))?;
-    say(format_args!("{}: {}", out.display(), told_of(&proven)))
+    say(format_args!("{}: {}", out.display(), told_of(&proven, witnesses.len())))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -139,9 +148,13 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         .map_err(|error| Failure::of(&format!("cannot read {}", path.display()), error))
 }
 
-/// What evidence proves, for people.
-fn told_of(proven: &Proven) -> String {
+/// What evidence proves, for people, when so many witnesses are known.
+fn told_of(proven: &Proven, known: usize) -> String {
     let Proven { statement, head, request, answer, witnesses } = proven;
+    let cosigned = match known {
+        0 => String::new(),
+        _ => format!(", which {} of {known} witnesses have cosigned", witnesses.len()),
+    };
     let shown = match (request, answer) {
         (true, true) => "request and answer are shown",
         (true, false) => "the request is shown",
@@ -149,13 +162,12 @@ fn told_of(proven: &Proven) -> String {
         (false, false) => "neither request nor answer is shown",
     };
     format!(
-        "{} called {} at {}; entry {} under a checkpoint of {}, with {} witnesses; {shown}",
+        "{} called {} at {}; entry {} under a checkpoint of {}{cosigned}; {shown}",
         statement.agency,
         statement.method,
         statement.receipt.at,
         statement.receipt.index,
         head.size,
-        witnesses.len(),
     )
 }
 
@@ -185,7 +197,7 @@ fn verify_evidence(
     if signed < quorum {
         return Err(invalid(format!("{signed} of {quorum} witnesses have cosigned it")));
     }
-    say(format_args!("valid: {}", told_of(&proven)))
+    say(format_args!("valid: {}", told_of(&proven, witnesses.len())))
 }
 
 fn verify_store(
