@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::note::{self, Head, VerifyingKey};
-use super::receipt::Statement;
+use super::receipt::{self, Statement};
 
 /// The format's name and version.
 const FORMAT: &str = "desmigratif.evidence/v1";
@@ -124,10 +124,7 @@ impl Evidence {
         let answer = shown(&self.answer, statement.answer, Invalid::Answer)?;
         let (head, witnesses) =
             note::verify(&self.checkpoint, origin, log, witnesses).map_err(Invalid::Checkpoint)?;
-        let hashes = self.inclusion.iter().map(|hash| {
-            let bytes: Hash = BASE64.decode(hash).ok()?.try_into().ok()?;
-            Some(tlog_tiles::Hash(bytes))
-        });
+        let hashes = self.inclusion.iter().map(|hash| receipt::hash(hash).map(tlog_tiles::Hash));
         let proof = hashes.collect::<Option<_>>().ok_or(Invalid::Malformed)?;
         let leaf = tlog_tiles::Hash(statement.receipt.leaf_hash);
         let (index, root) = (statement.receipt.index, tlog_tiles::Hash(head.root));

@@ -298,8 +298,7 @@ pub fn verify(
     witnesses: &[VerifyingKey],
 ) -> Result<(Head, Vec<VerifyingKey>), Error> {
     // What it says before who has signed it: another log's note has no key that is known here.
-    let unread = Note::from_bytes(note.as_bytes()).map_err(|_| Error::Malformed)?;
-    let head = Head::parse(unread.text())?;
+    let head = Head::of_note(note)?;
     if head.origin != origin {
         return Err(Error::OtherLog);
     }

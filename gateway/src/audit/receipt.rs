@@ -115,7 +115,8 @@ impl Statement {
     }
 }
 
-fn hash(text: &str) -> Option<Hash> {
+/// Reads a hash from base64.
+pub(super) fn hash(text: &str) -> Option<Hash> {
     BASE64.decode(text).ok()?.try_into().ok()
 }
 

@@ -140,7 +140,8 @@ pub(super) async fn change_one<Q: ChangeRequest>(
     let (Ok(id), true) = (Uuid::parse_str(request.request_id()), reading.is_valid()) else {
         return Err(reading.into_failure());
     };
-    let call = call(exchange, permit, deadline, Some(id), request);
+    let body = request.encode_to_vec();
+    let call = call(exchange, permit, deadline, Some(id), &body);
     let mut input = Some(input);
     let mut committed = exchange.answered(&call).await?;
     let mut decisions = 0;
@@ -169,7 +170,7 @@ pub(super) async fn change_one<Q: ChangeRequest>(
     let mut answer = Q::Response::decode(committed.answer.as_slice())
         .map_err(|_| Error::Internal("a kept answer is no message of its type".into()))?;
     answer.minimise(wire::class_set(permit.classes()));
-    *answer.receipt_mut() = Some(receipt(exchange, &call, committed.receipt, request, &answer));
+    *answer.receipt_mut() = Some(receipt(exchange, &call, committed.receipt, &body, &answer));
     Ok(answer)
 }
 
@@ -243,28 +244,28 @@ async fn disclose_one<Q: DisclosureRequest>(
     request: &Q,
 ) -> Result<Q::Response, Failure> {
     let input = read(exchange, request)?;
-    let call = call(exchange, permit, deadline, None, request);
+    let body = request.encode_to_vec();
+    let call = call(exchange, permit, deadline, None, &body);
     let Disclosed { value: mut answer, subjects, copies } =
         Q::answer(exchange, &call, input).await?;
     answer.minimise(wire::class_set(permit.classes()));
     let classes = wire::classes(answer.classes_present());
     let receipt = exchange.disclose(&call, Disclosure { subjects, classes, copies }).await?;
-    *answer.receipt_mut() = Some(self::receipt(exchange, &call, receipt, request, &answer));
+    *answer.receipt_mut() = Some(self::receipt(exchange, &call, receipt, &body, &answer));
     Ok(answer)
 }
 
-/// The receipt of an entry, signed over the request and the answer as the caller gets it.
+/// The receipt of an entry, signed over the encoded request and the answer as the caller gets it.
 fn receipt(
     exchange: &Exchange,
     call: &Call,
     receipt: journal::Receipt,
-    request: &impl Message,
+    request: &[u8],
     answer: &impl Message,
 ) -> desmigratif_proto::common::v1::Receipt {
     let agency = &call.permit.agency().id;
     let method = call.permit.method().path.trim_start_matches('/');
-    let (request, answer) = (request.encode_to_vec(), answer.encode_to_vec());
-    let statement = Statement::of(agency, method, receipt, &request, &answer);
+    let statement = Statement::of(agency, method, receipt, request, &answer.encode_to_vec());
     wire::receipt(&receipt, statement.signed(&exchange.signing_key))
 }
 
@@ -282,18 +283,14 @@ fn call(
     permit: &Permit,
     deadline: Deadline,
     request_id: Option<Uuid>,
-    body: &impl Message,
+    body: &[u8],
 ) -> Call {
     Call {
         permit: permit.clone(),
         request_id,
-        digest: digest(exchange, permit, body),
+        digest: exchange.subject_key.digest(permit.method().path, body),
         trace_id: crate::telemetry::trace_id().map_or([0; 16], |id| id.to_bytes()),
         deadline,
         answers: Answers::default(),
     }
-}
-
-fn digest(exchange: &Exchange, permit: &Permit, body: &impl Message) -> journal::Hash {
-    exchange.subject_key.digest(permit.method().path, &body.encode_to_vec())
 }
