@@ -80,6 +80,7 @@ impl Bench {
             worker_id: worker.id,
             subject: worker.subject,
             facility_id: facility.id.clone(),
+            home: None,
             submitted_by: AgencyId::parse("klinik").unwrap(),
             certificate_number: format!("MC/2026/{n}"),
             examined_on: date(2026, 11, 18),

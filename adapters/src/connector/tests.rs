@@ -72,6 +72,7 @@ fn file() -> ClearanceFile {
         worker_id: worker.id,
         subject: worker.subject,
         facility_id: "klinik".into(),
+        home: None,
         submitted_by: AgencyId::parse("klinik").unwrap(),
         certificate_number: "7/2026".into(),
         examined_on: date(2026, 11, 1),

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::agency::AgencyId;
 use crate::birth;
 use crate::name::PersonName;
+use crate::region::VillageCode;
 use crate::subject::Subject;
 use crate::text::Rule;
 
@@ -195,6 +196,9 @@ pub struct Clearance {
     pub worker_id: Uuid,
     /// The worker's pseudonym.
     pub subject: Subject,
+    /// The worker's home when it was handed in; unknown for those of before it was kept.
+    #[serde(default)]
+    pub home: Option<VillageCode>,
     /// The facility that examined.
     pub facility_id: String,
     /// The agency that handed it in.
@@ -377,6 +381,7 @@ pub(crate) mod tests {
             worker_id: Uuid::nil(),
             subject: SubjectKey::from_bytes([0; 32]).pseudonym(&nik),
             facility_id: "klinik".into(),
+            home: None,
             submitted_by: AgencyId::parse("klinik").unwrap(),
             certificate_number: "1".into(),
             examined_on: issued_on,

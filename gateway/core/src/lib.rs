@@ -34,6 +34,7 @@ pub mod journal;
 pub mod name;
 pub mod nik;
 pub mod ports;
+pub mod programme;
 pub mod record;
 pub mod region;
 pub mod stage;

@@ -17,6 +17,10 @@ use crate::clearance::Clearance;
 use crate::facility::Facility;
 use crate::family::FamilyMember;
 use crate::identity::IdentityCheck;
+use crate::programme::{
+    Activity, Designation, Enterprise, Officer, ParentingFamily, Roster, SectorService,
+};
+use crate::region::VillageCode;
 use crate::subject::Subject;
 use crate::village_index::VillageIndex;
 use crate::withholding::Withholding;
@@ -44,11 +48,25 @@ pub enum Kind {
     Adapter,
     /// What a person is not told yet.
     Withholding,
+    /// The designation of a village; owner Kemnaker.
+    Designation,
+    /// The posts of the programme at a place; owner Kemnaker.
+    Roster,
+    /// An officer of the programme; owner Kemnaker.
+    Officer,
+    /// An activity of the programme; owner Kemnaker.
+    Activity,
+    /// A business or cooperative of the programme; owner Kemnaker.
+    Enterprise,
+    /// A family in community parenting; owner Kemnaker.
+    ParentingFamily,
+    /// The service of a sector in a village; owner Kemendagri, which keeps the map.
+    SectorService,
 }
 
 impl Kind {
     /// Every kind, in declaration order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 16] = [
         Self::Worker,
         Self::FamilyMember,
         Self::Clearance,
@@ -58,6 +76,13 @@ impl Kind {
         Self::Agency,
         Self::Adapter,
         Self::Withholding,
+        Self::Designation,
+        Self::Roster,
+        Self::Officer,
+        Self::Activity,
+        Self::Enterprise,
+        Self::ParentingFamily,
+        Self::SectorService,
     ];
 
     /// The name under which the kind is stored and journalled.
@@ -73,6 +98,13 @@ impl Kind {
             Self::Agency => "agency",
             Self::Adapter => "adapter",
             Self::Withholding => "withholding",
+            Self::Designation => "designation",
+            Self::Roster => "roster",
+            Self::Officer => "officer",
+            Self::Activity => "activity",
+            Self::Enterprise => "enterprise",
+            Self::ParentingFamily => "parenting-family",
+            Self::SectorService => "sector-service",
         }
     }
 
@@ -87,12 +119,22 @@ impl Kind {
     #[must_use]
     pub const fn is_personal(self) -> bool {
         match self {
-            Self::Worker | Self::FamilyMember | Self::Clearance | Self::IdentityCheck => true,
+            Self::Worker
+            | Self::FamilyMember
+            | Self::Clearance
+            | Self::IdentityCheck
+            | Self::Officer
+            | Self::ParentingFamily => true,
             Self::Facility
             | Self::VillageIndex
             | Self::Agency
             | Self::Adapter
-            | Self::Withholding => false,
+            | Self::Withholding
+            | Self::Designation
+            | Self::Roster
+            | Self::Activity
+            | Self::Enterprise
+            | Self::SectorService => false,
         }
     }
 
@@ -100,9 +142,16 @@ impl Kind {
     #[must_use]
     pub const fn owner(self) -> Option<AgencyKind> {
         match self {
-            Self::Worker | Self::FamilyMember => Some(AgencyKind::Kemnaker),
+            Self::Worker
+            | Self::FamilyMember
+            | Self::Designation
+            | Self::Roster
+            | Self::Officer
+            | Self::Activity
+            | Self::Enterprise
+            | Self::ParentingFamily => Some(AgencyKind::Kemnaker),
             Self::Clearance | Self::Facility => Some(AgencyKind::Kemenkes),
-            Self::IdentityCheck => Some(AgencyKind::Kemendagri),
+            Self::IdentityCheck | Self::SectorService => Some(AgencyKind::Kemendagri),
             Self::VillageIndex => Some(AgencyKind::Kemendes),
             Self::Agency | Self::Adapter | Self::Withholding => None,
         }
@@ -123,7 +172,7 @@ pub struct Key {
 pub struct Index {
     /// The person that it is about.
     pub subject: Option<Subject>,
-    /// The village that it belongs to: the ten digits of its code, found by any prefix.
+    /// The village that it belongs to, or the region: the digits of its code, found by any prefix.
     pub place: Option<String>,
     /// The record that it hangs on: the worker of a clearance or a family member.
     pub parent: Option<String>,
@@ -131,6 +180,8 @@ pub struct Index {
     pub holder: Option<String>,
     /// Its state: a worker's stage. A clearance has none, for its conclusion is a health value.
     pub state: Option<&'static str>,
+    /// What records of a place and state are counted by besides: a worker's destination.
+    pub facet: Option<String>,
     /// A second identity, unique within the kind: one worker a person, one certificate a number.
     /// An engine keeps only a keyed digest of it.
     pub alias: Option<String>,
@@ -158,6 +209,20 @@ pub enum Record {
     Adapter(Adapter),
     /// What a person is not told yet.
     Withholding(Withholding),
+    /// The designation of a village.
+    Designation(Designation),
+    /// The posts of the programme at a place.
+    Roster(Roster),
+    /// An officer of the programme.
+    Officer(Officer),
+    /// An activity of the programme.
+    Activity(Activity),
+    /// A business or cooperative of the programme.
+    Enterprise(Enterprise),
+    /// A family in community parenting.
+    ParentingFamily(ParentingFamily),
+    /// The service of a sector in a village.
+    SectorService(SectorService),
 }
 
 impl Record {
@@ -174,6 +239,13 @@ impl Record {
             Self::Agency(agency) => (Kind::Agency, agency.id.to_string()),
             Self::Adapter(adapter) => (Kind::Adapter, adapter.ministry.as_str().to_owned()),
             Self::Withholding(withholding) => return withholding.key(),
+            Self::Designation(designation) => (Kind::Designation, designation.village.digits()),
+            Self::Roster(roster) => (Kind::Roster, roster.station.digits()),
+            Self::Officer(officer) => (Kind::Officer, officer.id.to_string()),
+            Self::Activity(activity) => (Kind::Activity, activity.id.to_string()),
+            Self::Enterprise(enterprise) => (Kind::Enterprise, enterprise.id.to_string()),
+            Self::ParentingFamily(family) => (Kind::ParentingFamily, family.worker_id.to_string()),
+            Self::SectorService(service) => (Kind::SectorService, service.id()),
         };
         Key { kind, id }
     }
@@ -187,6 +259,7 @@ impl Record {
                 place: Some(worker.village.digits()),
                 holder: Some(worker.registered_by.to_string()),
                 state: Some(worker.stage.as_str()),
+                facet: worker.destination.map(|country| country.to_string()),
                 alias: Some(worker.subject.to_string()),
                 ..Index::default()
             },
@@ -197,6 +270,7 @@ impl Record {
             },
             Self::Clearance(clearance) => Index {
                 subject: Some(clearance.subject),
+                place: clearance.home.map(VillageCode::digits),
                 parent: Some(clearance.worker_id.to_string()),
                 holder: Some(clearance.submitted_by.to_string()),
                 alias: Some(certificate_alias(
@@ -217,6 +291,45 @@ impl Record {
             Self::Withholding(withholding) => {
                 Index { subject: Some(withholding.subject), ..Index::default() }
             }
+            Self::Designation(designation) => {
+                Index { place: Some(designation.village.digits()), ..Index::default() }
+            }
+            Self::Roster(roster) => {
+                Index { place: Some(roster.station.digits()), ..Index::default() }
+            }
+            Self::Officer(officer) => Index {
+                subject: Some(officer.subject),
+                place: Some(officer.station.digits()),
+                state: Some(officer.role.as_str()),
+                ..Index::default()
+            },
+            Self::Activity(activity) => Index {
+                place: Some(activity.village.digits()),
+                holder: Some(activity.recorded_by.to_string()),
+                state: Some(activity.pillar.as_str()),
+                facet: Some(activity.year().to_string()),
+                ..Index::default()
+            },
+            Self::Enterprise(enterprise) => Index {
+                place: Some(enterprise.village.digits()),
+                holder: Some(enterprise.recorded_by.to_string()),
+                state: Some(enterprise.status.as_str()),
+                facet: Some(enterprise.kind.as_str().to_owned()),
+                ..Index::default()
+            },
+            Self::ParentingFamily(family) => Index {
+                place: Some(family.village.digits()),
+                parent: Some(family.worker_id.to_string()),
+                state: Some(family.state()),
+                facet: Some(family.children.len().to_string()),
+                ..Index::default()
+            },
+            Self::SectorService(service) => Index {
+                place: Some(service.village.digits()),
+                holder: Some(service.provider.to_string()),
+                state: Some(service.status.as_str()),
+                ..Index::default()
+            },
             Self::Agency(_) | Self::Adapter(_) => Index::default(),
         }
     }
@@ -248,7 +361,14 @@ into_kind!(
     into_village_index -> VillageIndex,
     into_agency -> Agency,
     into_adapter -> Adapter,
-    into_withholding -> Withholding
+    into_withholding -> Withholding,
+    into_designation -> Designation,
+    into_roster -> Roster,
+    into_officer -> Officer,
+    into_activity -> Activity,
+    into_enterprise -> Enterprise,
+    into_parenting_family -> ParentingFamily,
+    into_sector_service -> SectorService
 );
 
 /// The alias of a clearance: its certificate's number within its facility.

@@ -90,6 +90,7 @@ impl Exchange {
             id: self.new_id(),
             worker_id: worker.id,
             subject: worker.subject,
+            home: Some(worker.village),
             facility_id: facility.id.clone(),
             submitted_by: agency.id.clone(),
             certificate_number: new.certificate_number,

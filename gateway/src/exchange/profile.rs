@@ -117,7 +117,7 @@ impl Exchange {
 
 fn workforce_of(tallies: &[Tally]) -> Workforce {
     let at = |stage: Stage| {
-        tallies.iter().find(|tally| tally.state == stage.as_str()).map_or(0, |it| it.count)
+        tallies.iter().filter(|tally| tally.state == stage.as_str()).map(|it| it.count).sum()
     };
     Workforce {
         prospective: at(Stage::Prospective),

@@ -106,7 +106,8 @@ impl Exchange {
 }
 
 /// The ministries that a record goes to when another agency has written it: its owner, and for
-/// a clearance also Kemnaker, which decides on placement by it.
+/// a clearance also Kemnaker, which decides on placement by it. What the programme is made of goes
+/// to nobody: whoever keeps a copy of it follows the change feed.
 const fn recipients(record: &Record) -> &'static [AgencyKind] {
     match record {
         Record::Worker(_) | Record::FamilyMember(_) => &[AgencyKind::Kemnaker],
@@ -116,6 +117,13 @@ const fn recipients(record: &Record) -> &'static [AgencyKind] {
         | Record::VillageIndex(_)
         | Record::Agency(_)
         | Record::Adapter(_)
-        | Record::Withholding(_) => &[],
+        | Record::Withholding(_)
+        | Record::Designation(_)
+        | Record::Roster(_)
+        | Record::Officer(_)
+        | Record::Activity(_)
+        | Record::Enterprise(_)
+        | Record::ParentingFamily(_)
+        | Record::SectorService(_) => &[],
     }
 }

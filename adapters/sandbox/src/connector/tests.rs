@@ -169,6 +169,7 @@ async fn what_is_delivered_arrives_whole_and_in_order_for_each_person() {
         worker_id: worker.id,
         subject: worker.subject,
         facility_id: facility.id.clone(),
+        home: None,
         submitted_by: AgencyId::parse("klinik-indramayu").unwrap(),
         certificate_number: "1".into(),
         examined_on: date(2026, 11, 20),

@@ -65,6 +65,7 @@ fn file() -> ClearanceFile {
         worker_id: worker.id,
         subject: worker.subject,
         facility_id: "klinik-contoh".into(),
+        home: None,
         submitted_by: AgencyId::parse("klinik-contoh").unwrap(),
         certificate_number: "MC/2026/0001".into(),
         examined_on: date(2026, 11, 18),

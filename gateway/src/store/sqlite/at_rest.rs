@@ -78,6 +78,7 @@ fn clearance(n: u8) -> Clearance {
         worker_id: worker(n).id,
         subject: subject(n),
         facility_id: format!("klinik-{n}"),
+        home: None,
         submitted_by: AgencyId::parse("klinik-01").unwrap(),
         certificate_number: NEEDLES[5].to_owned(),
         examined_on: date(2026, 11, 20),
@@ -405,4 +406,28 @@ async fn what_lay_in_clear_is_sealed_at_the_first_start() {
     store.commit(Commit { erase: Some(subject(0)), ..Commit::of(draft(0)) }).await.unwrap();
     assert_eq!(store.get(&Record::FamilyMember(member(0)).key()).await, Ok(None));
     assert_eq!(store.verify().await, Ok(6));
+}
+
+#[tokio::test]
+async fn an_older_store_is_counted_by_what_lies_sealed() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path(), KeyRing::of_tests()).unwrap();
+    for (n, destination) in [(0, "SA"), (1, "HK")] {
+        let destination = Country::parse(destination).ok();
+        store.commit(write(n, Record::Worker(Worker { destination, ..worker(n) }))).await.unwrap();
+    }
+    let counted = store.tally(Kind::Worker, "32").await.unwrap();
+    let facets: Vec<_> = counted.iter().map(|it| (it.facet.as_str(), it.count)).collect();
+    assert_eq!(facets, [("HK", 1), ("SA", 1)]);
+    drop(store);
+    // As it was before there were numbers.
+    harm(
+        &folder.path().join("store.db"),
+        "DROP TRIGGER record_in; DROP TRIGGER record_moved; DROP TRIGGER record_renewed;
+         DROP TABLE tally; DROP TABLE place_count; ALTER TABLE record DROP COLUMN facet;
+         PRAGMA user_version = 7",
+    );
+    let store = open(folder.path(), KeyRing::of_tests()).unwrap();
+    assert_eq!(store.verify().await, Ok(2));
+    assert_eq!(store.tally(Kind::Worker, "32").await.unwrap(), counted);
 }

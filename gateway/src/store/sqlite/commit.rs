@@ -395,13 +395,14 @@ fn write_record(
 ) -> rusqlite::Result<()> {
     let Filed { key, index, body: Sealed { bytes: body, by }, .. } = filed;
     let subject = index.subject.as_ref().map(|subject| subject.as_bytes());
-    let Index { place, parent, holder, state, alias, .. } = index;
+    let Index { place, parent, holder, state, facet, alias, .. } = index;
+    let facet = facet.as_deref().unwrap_or_default();
     match replaced {
         None => tx
             .prepare_cached(
                 "INSERT INTO record (kind, id, version, as_of, subject, place, parent, holder,
-                                     state, alias, body, entry, sealed)
-                 VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                                     state, facet, alias, body, entry, sealed)
+                 VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?
             .execute(params![
                 key.kind.as_str(),
@@ -412,6 +413,7 @@ fn write_record(
                 parent,
                 holder,
                 state,
+                facet,
                 alias,
                 body,
                 signed(entry),
@@ -420,8 +422,8 @@ fn write_record(
         Some(found) => tx
             .prepare_cached(
                 "UPDATE record SET version = version + 1, as_of = ?2, subject = ?3, place = ?4,
-                                   parent = ?5, holder = ?6, state = ?7, alias = ?8, body = ?9,
-                                   entry = ?10, sealed = ?11, erased = 0
+                                   parent = ?5, holder = ?6, state = ?7, facet = ?8, alias = ?9,
+                                   body = ?10, entry = ?11, sealed = ?12, erased = 0
                  WHERE rowid = ?1",
             )?
             .execute(params![
@@ -432,6 +434,7 @@ fn write_record(
                 parent,
                 holder,
                 state,
+                facet,
                 alias,
                 body,
                 signed(entry),

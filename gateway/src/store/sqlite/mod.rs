@@ -23,6 +23,7 @@ mod open;
 mod outbox;
 mod read;
 mod seal;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod trail;
@@ -42,7 +43,9 @@ use desmigratif_core::ports::clock::Clock;
 use desmigratif_core::ports::store::log::{Checkpoint, Tile, TileId};
 use desmigratif_core::ports::store::outbox::{Backlog, Filter, Lease, Leased, Settlement, Status};
 use desmigratif_core::ports::store::trail::{Exposures, Span};
-use desmigratif_core::ports::store::{Commit, Committed, Error, Query, Request, Store, Tally};
+use desmigratif_core::ports::store::{
+    Commit, Committed, Error, Filled, Query, Request, Store, Tally,
+};
 use desmigratif_core::record::{Key, Kind, Stored};
 use desmigratif_core::subject::Subject;
 use jiff::Timestamp;
@@ -272,7 +275,12 @@ impl Store for Sqlite {
 
     async fn tally(&self, kind: Kind, place: &str) -> Result<Vec<Tally>, Error> {
         let place = place.to_owned();
-        self.read(move |conn| Ok(read::tally(conn, kind, &place)?)).await
+        self.read(move |conn| Ok(tally::tally(conn, kind, &place)?)).await
+    }
+
+    async fn fullest(&self, kind: Kind, place: &str, limit: u32) -> Result<Vec<Filled>, Error> {
+        let place = place.to_owned();
+        self.read(move |conn| Ok(tally::fullest(conn, kind, &place, limit)?)).await
     }
 
     async fn journal_len(&self) -> Result<u64, Error> {

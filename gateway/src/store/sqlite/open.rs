@@ -14,7 +14,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::fault::Failure;
-use super::{keys, seal};
+use super::{keys, seal, tally};
 use crate::store::vault::{KeyRing, Unfit, Vault};
 
 /// Why a store was not opened. Each is one line that says what to do.
@@ -69,7 +69,7 @@ const APPLICATION: i64 = 0x4453_4D47;
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// The steps from an empty file to today's schema, in order. Never change one that was released.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/0001_store.sql"),
     include_str!("migrations/0002_outbox.sql"),
     include_str!("migrations/0003_sealed.sql"),
@@ -77,10 +77,14 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0005_trail.sql"),
     include_str!("migrations/0006_witnessed.sql"),
     include_str!("migrations/0007_succession.sql"),
+    include_str!("migrations/0008_tally.sql"),
 ];
 
 /// The first schema under which nothing personal lies in clear.
 const SEALED: usize = 3;
+
+/// The first schema that knows by what else records are counted.
+const FACETED: usize = 8;
 
 /// The schema that this version writes: the number of migrations.
 pub(super) const SCHEMA: i64 = MIGRATIONS.len() as i64;
@@ -244,11 +248,15 @@ fn migrate(
     if let Some(row) = added {
         keys::add_ring_row(&tx, &row).map_err(engine)?;
     }
+    let failed = |failure| match failure {
+        Failure::Engine(error) => engine(error),
+        Failure::Refused(error) => corrupt(path, &error.to_string()),
+    };
     if found < SEALED {
-        seal::seal(&tx, &vault, now).map_err(|failure| match failure {
-            Failure::Engine(error) => engine(error),
-            Failure::Refused(error) => corrupt(path, &error.to_string()),
-        })?;
+        seal::seal(&tx, &vault, now).map_err(failed)?;
+    }
+    if found < FACETED {
+        tally::fill_facets(&tx, &vault).map_err(failed)?;
     }
     tx.commit().map_err(engine)?;
     Ok(vault)

@@ -1,7 +1,7 @@
 //! What is read, each in one statement and so from one state of the store.
 
 use desmigratif_core::journal::Entry;
-use desmigratif_core::ports::store::{Order, Query, Tally};
+use desmigratif_core::ports::store::{Order, Query};
 use desmigratif_core::record::{Key, Kind};
 use rusqlite::{Connection, OptionalExtension, Result, ToSql, params, params_from_iter};
 
@@ -95,22 +95,6 @@ const fn index_for(query: &Query) -> &'static str {
     } else {
         BY_ID
     }
-}
-
-pub(super) fn tally(conn: &Connection, kind: Kind, place: &str) -> Result<Vec<Tally>> {
-    conn.prepare_cached(
-        "SELECT state, count(*), max(as_of) FROM record INDEXED BY record_place
-         WHERE kind = ?1 AND place >= ?2 AND place < ?2 || ':' AND state IS NOT NULL
-         GROUP BY state ORDER BY state",
-    )?
-    .query_map(params![kind.as_str(), place], |row| {
-        Ok(Tally {
-            state: row.get(0)?,
-            count: columns::count(row, 1)?,
-            newest: columns::time(row, 2)?,
-        })
-    })?
-    .collect()
 }
 
 pub(super) fn journal_len(conn: &Connection) -> Result<u64> {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Failure;
-use super::{columns, trail};
+use super::{columns, tally, trail};
 
 /// Checks everything and gives the number of entries, or what was found first.
 pub(super) fn verify(conn: &mut Connection) -> Result<u64, Failure> {
@@ -28,6 +28,7 @@ pub(super) fn verify(conn: &mut Connection) -> Result<u64, Failure> {
             "{rows} rows say whom entries concern, {concerned} are right"
         )));
     }
+    tally::check(&tx)?;
     Ok(entries)
 }
 

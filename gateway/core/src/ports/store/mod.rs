@@ -192,15 +192,26 @@ impl Query {
     }
 }
 
-/// Records of one state, counted.
+/// Records of one state and facet, counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
     /// The state.
     pub state: String,
+    /// The facet; empty for records that have none.
+    pub facet: String,
     /// How many records are in it.
     pub count: u64,
-    /// When the newest of them was written.
+    /// When the newest of them was written; perhaps of one that was among them.
     pub newest: Timestamp,
+}
+
+/// A place with its records, counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filled {
+    /// The digits of its code.
+    pub place: String,
+    /// How many records belong to it.
+    pub count: u64,
 }
 
 /// A store of records and journal.
@@ -240,12 +251,20 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::Unavailable`] or [`Error::Corrupt`].
     async fn list(&self, query: &Query) -> Result<Vec<Stored>, Error>;
 
-    /// The records of a kind in the places whose code begins with `place`, counted by state, in
-    /// the order of the states' names.
+    /// The records of a kind in the places whose code begins with `place`, counted by state and
+    /// facet, in the order of their names. It takes as long as there are places, however many
+    /// records they have, and for a province or the country as there are regencies.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     async fn tally(&self, kind: Kind, place: &str) -> Result<Vec<Tally>, Error>;
+
+    /// The places, of those whose code begins with `place`, that have the most records of a kind
+    /// with a state: the fullest first, `limit` at the most.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn fullest(&self, kind: Kind, place: &str, limit: u32) -> Result<Vec<Filled>, Error>;
 
     /// The number of entries in the journal: one more than the highest index.
     ///

@@ -67,7 +67,9 @@ async fn entries_of_an_older_store_are_found_by_those_whom_they_concern() {
     // As it was before the table.
     harm(
         &path,
-        "DROP TABLE succession; DROP INDEX checkpoint_witnessed;
+        "DROP TRIGGER record_in; DROP TRIGGER record_moved; DROP TRIGGER record_renewed;
+         DROP TABLE tally; DROP TABLE place_count; ALTER TABLE record DROP COLUMN facet;
+         DROP TABLE succession; DROP INDEX checkpoint_witnessed;
          ALTER TABLE checkpoint DROP COLUMN witnessed;
          DROP TABLE entry_subject; PRAGMA user_version = 4",
     );

@@ -195,13 +195,24 @@ pub(super) async fn a_change_moves_a_record_between_lists(store: &dyn Store) {
 pub(super) async fn a_tally_counts_by_state(store: &dyn Store, clock: &SetClock) {
     assert_eq!(store.tally(Kind::Worker, "").await, Ok(vec![]));
     populate(store).await;
-    let tally =
-        |state: Stage, count, newest| Tally { state: state.as_str().to_owned(), count, newest };
+    let tally = |state: Stage, count, newest| Tally {
+        state: state.as_str().to_owned(),
+        facet: "SA".to_owned(),
+        count,
+        newest,
+    };
     let [abroad, prospective] = [Stage::Abroad, Stage::Prospective];
-    for (place, at_home, away) in [("", 6, 6), ("32", 5, 4), ("321216", 4, 2), ("3301012001", 1, 2)]
-    {
+    for (place, at_home, away) in [
+        ("", 6, 6),
+        ("32", 5, 4),
+        ("3212", 5, 4),
+        ("32121", 5, 4),
+        ("321216", 4, 2),
+        ("3301012001", 1, 2),
+    ] {
         let found = store.tally(Kind::Worker, place).await.unwrap();
-        assert_eq!(found, [tally(abroad, away, noon()), tally(prospective, at_home, noon())]);
+        let expected = [tally(abroad, away, noon()), tally(prospective, at_home, noon())];
+        assert_eq!(found, expected, "{place}");
     }
     assert_eq!(store.tally(Kind::Worker, "51").await, Ok(vec![]));
     assert_eq!(store.tally(Kind::FamilyMember, "").await, Ok(vec![]));
@@ -210,9 +221,63 @@ pub(super) async fn a_tally_counts_by_state(store: &dyn Store, clock: &SetClock)
     clock.set(later);
     let mut returned = worker(0);
     returned.stage = Stage::Returned;
-    put(store, Record::Worker(returned)).await;
+    put(store, Record::Worker(returned.clone())).await;
     let found = store.tally(Kind::Worker, "3212162004").await.unwrap();
     let expected =
         [tally(abroad, 1, noon()), tally(prospective, 1, noon()), tally(Stage::Returned, 1, later)];
     assert_eq!(found, expected);
+
+    // Written again, it is not counted again; but it is newer.
+    let latest = later + SignedDuration::from_hours(1);
+    clock.set(latest);
+    returned.documents.clear();
+    put(store, Record::Worker(returned)).await;
+    let found = store.tally(Kind::Worker, "3212162004").await.unwrap();
+    assert_eq!(found.last(), Some(&tally(Stage::Returned, 1, latest)));
+}
+
+pub(super) async fn a_tally_counts_by_facet(store: &dyn Store) {
+    populate(store).await;
+    let mut moved = worker(0);
+    moved.destination = None;
+    put(store, Record::Worker(moved.clone())).await;
+    let facets = async |place: &str| -> Vec<_> {
+        let tallies = store.tally(Kind::Worker, place).await.unwrap();
+        tallies.into_iter().map(|it| (it.state, it.facet, it.count)).collect()
+    };
+    let row =
+        |state: Stage, facet: &str, count| (state.as_str().to_owned(), facet.to_owned(), count);
+    let [abroad, prospective] = [Stage::Abroad, Stage::Prospective];
+    let village = [row(abroad, "SA", 1), row(prospective, "", 1), row(prospective, "SA", 1)];
+    assert_eq!(facets("3212162004").await, village);
+    let province = [row(abroad, "SA", 4), row(prospective, "", 1), row(prospective, "SA", 4)];
+    assert_eq!(facets("32").await, province);
+    moved.village = VillageCode::parse("3301012001").unwrap();
+    put(store, Record::Worker(moved)).await;
+    let province = [row(abroad, "SA", 4), row(prospective, "SA", 4)];
+    assert_eq!(facets("32").await, province, "who moves away is counted elsewhere");
+    let elsewhere = [row(abroad, "SA", 2), row(prospective, "", 1), row(prospective, "SA", 1)];
+    assert_eq!(facets("33").await, elsewhere);
+}
+
+pub(super) async fn the_fullest_places_come_first(store: &dyn Store) {
+    assert_eq!(store.fullest(Kind::Worker, "", 9).await, Ok(vec![]));
+    populate(store).await;
+    let mut moved = worker(0);
+    moved.village = VillageCode::parse("3301012001").unwrap();
+    put(store, Record::Worker(moved)).await;
+    let fullest = async |place: &str, limit| -> Vec<_> {
+        let places = store.fullest(Kind::Worker, place, limit).await.unwrap();
+        places.into_iter().map(|it| (it.place, it.count)).collect()
+    };
+    let row = |place: &str, count| (place.to_owned(), count);
+    let all =
+        [row("3301012001", 4), row("3212162005", 3), row("3212192001", 3), row("3212162004", 2)];
+    assert_eq!(fullest("", 9).await, all);
+    assert_eq!(fullest("", 2).await, all[..2]);
+    assert_eq!(fullest("32", 9).await, all[1..]);
+    assert_eq!(fullest("321216", 1).await, all[1..2]);
+    assert_eq!(fullest("51", 9).await, []);
+    // A clearance has no state, and so is not counted.
+    assert_eq!(store.fullest(Kind::Clearance, "", 9).await, Ok(vec![]));
 }

@@ -21,6 +21,11 @@ use crate::name::PersonName;
 use crate::nik::Nik;
 use crate::ports::store::outbox::Delivery;
 use crate::ports::store::{Commit, Committed, Expect, Request, Store, Write};
+use crate::programme::sector::ServiceStatus;
+use crate::programme::{
+    self, Activity, Budget, BudgetSource, Enterprise, EnterpriseKind, EnterpriseStatus, Officer,
+    ParentingFamily, Pillar, Post, Role, Roster, SectorCode, SectorService, Station,
+};
 use crate::record::{Key, Record};
 use crate::region::VillageCode;
 use crate::stage::Stage;
@@ -72,6 +77,7 @@ pub(super) fn clearance(n: u32, worker: &Worker) -> Clearance {
         worker_id: worker.id,
         subject: worker.subject,
         facility_id: "klinik-01".to_owned(),
+        home: None,
         submitted_by: agency("klinik-01"),
         certificate_number: format!("MCU/2026/{n}"),
         examined_on: date(2026, 11, 20),
@@ -172,6 +178,87 @@ pub(super) fn one_of_each() -> Vec<Record> {
         Record::Agency(agency),
         Record::Adapter(adapter),
         Record::Withholding(withholding),
+    ]
+    .into_iter()
+    .chain(programme())
+    .collect()
+}
+
+/// One record of each kind of the programme.
+fn programme() -> Vec<Record> {
+    let village = VillageCode::parse("3212162004").unwrap();
+    let day = date(2026, 11, 1);
+    let designation = programme::Designation {
+        village,
+        year: 2016,
+        decree: "Kepmenaker 1/2016".to_owned(),
+        decided_on: Some(day),
+        pilot: true,
+        ended_on: None,
+    };
+    let officer = Officer {
+        id: id(5, 1),
+        subject: subject(91),
+        nik: nik(91),
+        name: PersonName::parse("Rina Contoh").unwrap(),
+        phone: Some("+628120000091".to_owned()),
+        role: Role::Facilitator,
+        station: Station::Village(village),
+        from: day,
+        until: None,
+    };
+    let post = Post { officer: officer.id, role: officer.role, from: day, until: None };
+    let activity = Activity {
+        id: id(6, 1),
+        village,
+        pillar: Pillar::ProductiveBusiness,
+        title: "Pelatihan".to_owned(),
+        from: day,
+        until: Some(day),
+        women: 12,
+        men: 8,
+        budget: Some(Budget { source: BudgetSource::VillageBudget, amount_idr: 15_000_000 }),
+        outcome: String::new(),
+        recorded_by: agency("kemnaker"),
+    };
+    let enterprise = Enterprise {
+        id: id(7, 1),
+        village,
+        kind: EnterpriseKind::Cooperative,
+        name: "Koperasi Contoh".to_owned(),
+        field: "mangga".to_owned(),
+        members: 24,
+        status: EnterpriseStatus::Active,
+        founded_on: None,
+        registration_number: String::new(),
+        export_ready: false,
+        recorded_by: agency("kemnaker"),
+    };
+    let family = ParentingFamily {
+        worker_id: worker(1).id,
+        village,
+        children: vec![member(1, &worker(1)).id],
+        from: day,
+        until: None,
+    };
+    let service = SectorService {
+        village,
+        sector: SectorCode::parse("health").unwrap(),
+        provider: agency("kemenkes"),
+        status: ServiceStatus::Active,
+        from: day,
+        until: None,
+        evidence: "SK 1/2026".to_owned(),
+        reported_at: noon(),
+    };
+    vec![
+        Record::Designation(designation),
+        Record::Roster(Roster { station: officer.station, posts: vec![post] }),
+        Record::Officer(officer),
+        Record::Activity(activity),
+        Record::Enterprise(enterprise),
+        Record::ParentingFamily(family),
+        Record::SectorService(service),
     ]
 }
 
