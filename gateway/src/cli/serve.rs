@@ -33,7 +33,7 @@ use crate::edge::metrics::Metrics;
 use crate::edge::operators::{Operators, Readiness};
 use crate::edge::tls::{self, Tls};
 use crate::edge::{self, Carried};
-use crate::exchange::{Exchange, FacilityIndex, Outbox, Wake, register};
+use crate::exchange::{Exchange, FacilityIndex, Feed, Outbox, Wake, register};
 use crate::services;
 use crate::store::sqlite::{OpenError, Sqlite};
 use crate::store::vault::KeyRing;
@@ -158,6 +158,7 @@ impl Gateway {
         let loaded = |error| Failure::of("cannot read the store", error);
         let directory = Arc::new(Directory::load(store.as_ref()).await.map_err(loaded)?);
         let facilities = FacilityIndex::load(store.as_ref()).await.map_err(loaded)?;
+        let feed = Feed::open(store.clone()).await.map_err(loaded)?;
         let gazetteer =
             gazetteer.await.map_err(|error| Failure::of("cannot load the regions", error))?;
         let exchange = Arc::new(Exchange {
@@ -172,6 +173,7 @@ impl Gateway {
             ministries: connected,
             bounds: config.freshness.bounds(),
             wake: Wake::default(),
+            feed,
             trust_domain,
             authority,
         });
@@ -229,7 +231,9 @@ impl Gateway {
         });
         let meter = telemetry.meter("desmigratif.policy");
         let policy = PolicyWatch::new(policy, readiness.clone(), &meter);
+        let feed = exchange.feed.clone();
         let watchers = vec![
+            tokio::spawn(async move { feed.run().await }),
             tokio::spawn(tls.clone().watch(FILE_WATCH)),
             tokio::spawn(policy.clone().watch(FILE_WATCH)),
             tokio::spawn(watch_store(

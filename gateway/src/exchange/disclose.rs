@@ -51,7 +51,7 @@ impl Exchange {
         let writes =
             disclosure.copies.into_iter().map(|record| Write { record, expect: Expect::Any });
         let commit = Commit { writes: writes.collect(), ..Commit::of(entry) };
-        Ok(self.store.commit(commit).await?.receipt)
+        Ok(self.commit(commit).await?.receipt)
     }
 
     /// Puts an entry that changes no record into the journal.
@@ -59,6 +59,6 @@ impl Exchange {
     /// # Errors
     /// [`Error::JournalUnavailable`].
     pub async fn record(&self, entry: Draft) -> Result<Receipt, Error> {
-        Ok(self.store.commit(Commit::of(entry)).await?.receipt)
+        Ok(self.commit(Commit::of(entry)).await?.receipt)
     }
 }

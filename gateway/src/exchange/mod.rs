@@ -11,6 +11,7 @@ mod disclose;
 mod erase;
 mod error;
 mod facility;
+mod feed;
 mod freshness;
 mod identity;
 mod ministries;
@@ -30,7 +31,7 @@ use desmigratif_core::clearance::ValidityPolicy;
 use desmigratif_core::journal::{Draft, EntryKind, Hash};
 use desmigratif_core::nik::Nik;
 use desmigratif_core::ports::clock::Clock;
-use desmigratif_core::ports::store::{self, Store};
+use desmigratif_core::ports::store::{self, Commit, Committed, Store};
 use desmigratif_core::region::Gazetteer;
 use desmigratif_core::subject::{Subject, SubjectKey};
 use uuid::Uuid;
@@ -47,6 +48,7 @@ pub use deliveries::{AdapterView, Replayed, Which};
 pub use disclose::{Disclosed, Disclosure};
 pub use error::Error;
 pub use facility::{FacilityIndex, Nearby};
+pub use feed::Feed;
 pub use freshness::{Availability, Bounds, Found, Freshness, Why};
 pub use identity::Verified;
 pub use ministries::{Answers, Connected, Ministries};
@@ -81,6 +83,8 @@ pub struct Exchange {
     pub bounds: Bounds,
     /// Tells the outboxes of the deliveries that commits have made.
     pub wake: Wake,
+    /// Where the journal is followed.
+    pub feed: Arc<Feed>,
     /// The trust domain of agencies' certificates.
     pub trust_domain: TrustDomain,
     /// The authority that issues them, where the gateway holds one.
@@ -111,6 +115,17 @@ impl Exchange {
         let seconds = u64::try_from(now.as_second()).unwrap_or(0);
         let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
         Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos))
+    }
+
+    /// Makes a commit durable, and tells whoever follows the journal. Every commit of a use case
+    /// passes here.
+    ///
+    /// # Errors
+    /// Those of [`Store::commit`].
+    async fn commit(&self, commit: Commit) -> Result<Committed, Error> {
+        let committed = self.store.commit(commit).await?;
+        self.feed.committed(committed.receipt.index);
+        Ok(committed)
     }
 
     /// The person whom a call names by NIK, counted among those whom its agency asks about.
@@ -169,6 +184,7 @@ impl Exchange {
         let hour = std::time::Duration::from_secs(3_600);
         let limits = Limits::new(Allowance::default(), HashMap::new(), clock.clone());
         Self {
+            feed: Arc::new(Feed::at(store.clone(), 0)),
             store,
             clock,
             subject_key: SubjectKey::from_bytes([7; 32]),

@@ -99,7 +99,7 @@ impl Exchange {
             erase: change.erase,
             answer,
         };
-        let committed = self.store.commit(commit).await?;
+        let committed = self.commit(commit).await?;
         self.wake.wake(&woken);
         Ok(committed)
     }
