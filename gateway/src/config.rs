@@ -41,6 +41,9 @@ pub struct Config {
     /// The policy files.
     #[serde(default)]
     pub policy: Policy,
+    /// The programme's rules.
+    #[serde(default)]
+    pub programme: Programme,
     /// How long a clearance is valid.
     #[serde(default)]
     pub clearance: ValidityPolicy,
@@ -112,6 +115,16 @@ const fn ninety() -> u16 {
 pub struct Store {
     /// The SQLite file; made when it is absent.
     pub path: PathBuf,
+}
+
+/// The programme.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Programme {
+    /// The file of its rules: target, sectors and what is expected of each. Without one those that
+    /// come with the gateway hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<PathBuf>,
 }
 
 /// Keys, by file.
@@ -293,7 +306,7 @@ impl Config {
 
     /// Makes relative paths relative to `folder`.
     fn resolve(&mut self, folder: &Path) {
-        let Self { tls, store, keys, audit, registry, policy, .. } = &mut *self;
+        let Self { tls, store, keys, audit, registry, policy, programme, .. } = &mut *self;
         let paths = [&mut tls.certificate, &mut tls.key, &mut tls.client_ca, &mut store.path]
             .into_iter()
             .chain([&mut keys.subject])
@@ -303,7 +316,8 @@ impl Config {
             .chain(tls.issuer.iter_mut().flat_map(|it| [&mut it.certificate, &mut it.key]))
             .chain(&mut registry.agencies)
             .chain(&mut registry.facilities)
-            .chain(&mut policy.folder);
+            .chain(&mut policy.folder)
+            .chain(&mut programme.rules);
         for path in paths {
             *path = folder.join(&*path);
         }

@@ -318,6 +318,7 @@ impl Record {
                 ..Index::default()
             },
             Self::ParentingFamily(family) => Index {
+                subject: Some(family.subject),
                 place: Some(family.village.digits()),
                 parent: Some(family.worker_id.to_string()),
                 state: Some(family.state()),

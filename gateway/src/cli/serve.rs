@@ -9,6 +9,7 @@ use anyhow::anyhow;
 use desmigratif_adapters::kemendagri::regions;
 use desmigratif_core::ports::clock::{Clock, SystemClock};
 use desmigratif_core::ports::store::Store;
+use desmigratif_core::programme::Rules;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -33,7 +34,7 @@ use crate::edge::metrics::Metrics;
 use crate::edge::operators::{Operators, Readiness};
 use crate::edge::tls::{self, Tls};
 use crate::edge::{self, Carried};
-use crate::exchange::{Exchange, FacilityIndex, Feed, Outbox, Wake, register};
+use crate::exchange::{Exchange, Feed, Mirror, Outbox, Wake, programme, register};
 use crate::services;
 use crate::store::sqlite::{OpenError, Sqlite};
 use crate::store::vault::KeyRing;
@@ -44,6 +45,15 @@ const FILE_WATCH: Duration = Duration::from_secs(20);
 
 /// How long a call may go on after its deadline, for its answer to be read.
 const BEYOND_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The programme's rules: the operator's, or those that come with the gateway.
+fn rules(config: &config::Programme) -> Result<Rules, Failure> {
+    let Some(path) = &config.rules else { return Ok(programme::usual_rules()) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::Usage(format!("programme.rules: {}: {error}", path.display())))?;
+    programme::rules(&text)
+        .map_err(|error| Failure::Usage(format!("programme.rules: {}: {error}", path.display())))
+}
 
 /// Runs the gateway until it is told to stop.
 pub(super) fn run(path: &Path) -> Result<(), Failure> {
@@ -108,6 +118,7 @@ impl Gateway {
         let authority = authority(&config.tls, &trust_domain)?;
         let registered = registered(&config.registry)?;
         let policy = policy::load(&config.policy)?;
+        let rules = rules(&config.programme)?;
         let telemetry = telemetry::init(&telemetry::Settings {
             log_format: None,
             log_filter: Some(config.telemetry.log.clone()),
@@ -157,8 +168,8 @@ impl Gateway {
             .map_err(|error| Failure::of("cannot register agencies and facilities", error))?;
         let loaded = |error| Failure::of("cannot read the store", error);
         let directory = Arc::new(Directory::load(store.as_ref()).await.map_err(loaded)?);
-        let facilities = FacilityIndex::load(store.as_ref()).await.map_err(loaded)?;
         let feed = Feed::open(store.clone()).await.map_err(loaded)?;
+        let mirror = Mirror::load(store.clone(), feed.clone()).await.map_err(loaded)?;
         let gazetteer =
             gazetteer.await.map_err(|error| Failure::of("cannot load the regions", error))?;
         let exchange = Arc::new(Exchange {
@@ -166,7 +177,8 @@ impl Gateway {
             clock: clock.clone(),
             subject_key: key,
             gazetteer: Arc::new(gazetteer),
-            facilities,
+            mirror: Arc::new(mirror),
+            rules,
             validity: config.clearance.clone(),
             signing_key,
             limits: Limits::new(config.limits.usual(), config.limits.own(), clock.clone()),
@@ -231,9 +243,10 @@ impl Gateway {
         });
         let meter = telemetry.meter("desmigratif.policy");
         let policy = PolicyWatch::new(policy, readiness.clone(), &meter);
-        let feed = exchange.feed.clone();
+        let (feed, mirror) = (exchange.feed.clone(), exchange.mirror.clone());
         let watchers = vec![
             tokio::spawn(async move { feed.run().await }),
+            tokio::spawn(async move { mirror.run().await }),
             tokio::spawn(tls.clone().watch(FILE_WATCH)),
             tokio::spawn(policy.clone().watch(FILE_WATCH)),
             tokio::spawn(watch_store(

@@ -24,7 +24,9 @@ impl Exchange {
     /// [`Error::AlreadyExists`] when the id is taken, [`Error::NotFound`] when the exchange does not
     /// know the facility that the agency is to submit for.
     pub async fn create_agency(&self, agency: Agency) -> Result<Change, Error> {
-        if agency.facility.as_deref().is_some_and(|id| self.facilities.get(id).is_none()) {
+        self.mirror.current().await?;
+        let facilities = self.mirror.facilities();
+        if agency.facility.as_deref().is_some_and(|id| facilities.get(id).is_none()) {
             return Err(Error::NotFound(Kind::Facility));
         }
         if self.store.get(&key(&agency.id)).await?.is_some() {

@@ -68,12 +68,7 @@ impl Exchange {
         new: NewClearance,
     ) -> Result<(Change, Clearance), Error> {
         let agency = call.permit.agency();
-        let facility = agency
-            .facility
-            .as_deref()
-            .and_then(|id| self.facilities.get(id))
-            .filter(|facility| facility.designated_on(new.examined_on))
-            .ok_or(Error::FacilityNotDesignated)?;
+        let facility_id = self.examining_facility(call, new.examined_on).await?;
         let stored = match &new.whose {
             WhoseClearance::Nik(nik) => {
                 let alias = self.named(call, nik).await?.to_string();
@@ -91,7 +86,7 @@ impl Exchange {
             worker_id: worker.id,
             subject: worker.subject,
             home: Some(worker.village),
-            facility_id: facility.id.clone(),
+            facility_id,
             submitted_by: agency.id.clone(),
             certificate_number: new.certificate_number,
             examined_on: new.examined_on,
@@ -105,6 +100,24 @@ impl Exchange {
         };
         let record = Record::Clearance(clearance.clone());
         Ok((Change::one(record, Expect::Absent, worker.subject, written()), clearance))
+    }
+
+    /// The caller's own facility, which must have been designated on the day of examination.
+    ///
+    /// # Errors
+    /// [`Error::FacilityNotDesignated`].
+    async fn examining_facility(&self, call: &Call, on: Date) -> Result<String, Error> {
+        let id = call.permit.agency().facility.as_deref().ok_or(Error::FacilityNotDesignated)?;
+        let designated = || {
+            let facilities = self.mirror.facilities();
+            facilities.get(id).filter(|it| it.designated_on(on)).map(|it| it.id.clone())
+        };
+        if let Some(id) = designated() {
+            return Ok(id);
+        }
+        // It may have been designated a moment ago.
+        self.mirror.current().await?;
+        designated().ok_or(Error::FacilityNotDesignated)
     }
 
     /// A clearance by id.

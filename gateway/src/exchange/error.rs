@@ -1,6 +1,7 @@
 //! Why a use case refused or failed. Knows no gRPC code: the one mapping is in `crate::fault`.
 
 use desmigratif_core::ports::store;
+use desmigratif_core::programme::PostRefused;
 use desmigratif_core::record::Kind;
 use desmigratif_core::stage;
 
@@ -27,6 +28,15 @@ pub enum Error {
     /// The facility was not designated on the day of examination, or the caller has none.
     #[error("the facility was not designated on the day of examination")]
     FacilityNotDesignated,
+    /// The village is not in the programme on the day that counts.
+    #[error("the village is not in the programme")]
+    VillageNotDesignated,
+    /// The post is not to be filled, or left.
+    #[error("the post is refused: {0}")]
+    PostRefused(PostRefused),
+    /// Agencies of the caller's kind do not report the sector.
+    #[error("the sector is not the caller's to report")]
+    SectorNotReported,
     /// The clearance is revoked already.
     #[error("the clearance is revoked already")]
     ClearanceRevoked,

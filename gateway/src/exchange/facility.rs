@@ -5,12 +5,7 @@ use std::sync::Arc;
 
 use desmigratif_core::facility::Facility;
 use desmigratif_core::geo::{Coordinate, Nearest};
-use desmigratif_core::ports::store::{Error, Query, Store};
-use desmigratif_core::record::Kind;
 use jiff::civil::Date;
-
-/// More facilities than the country has.
-const MOST_FACILITIES: u32 = 100_000;
 
 /// The facilities by id and by place.
 pub struct FacilityIndex {
@@ -40,13 +35,12 @@ impl FacilityIndex {
         Self { by_id, by_place }
     }
 
-    /// The facilities that the store has.
-    ///
-    /// # Errors
-    /// Those of [`Store::list`].
-    pub async fn load(store: &dyn Store) -> Result<Self, Error> {
-        let stored = store.list(&Query::of(Kind::Facility, MOST_FACILITIES)).await?;
-        Ok(Self::of(stored.into_iter().filter_map(|stored| stored.record.into_facility())))
+    /// These facilities, with others in place of those that have their ids, or beside them.
+    #[must_use]
+    pub fn with(&self, changed: Vec<Facility>) -> Self {
+        let known = self.by_id.values().map(|known| known.as_ref().clone());
+        // Of two with one id the later counts.
+        Self::of(known.chain(changed))
     }
 
     /// The facility with an id.

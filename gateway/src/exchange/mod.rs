@@ -15,8 +15,11 @@ mod feed;
 mod freshness;
 mod identity;
 mod ministries;
+mod mirror;
 mod outbox;
 mod profile;
+pub mod programme;
+mod reach;
 mod register;
 mod submit;
 #[cfg(test)]
@@ -32,6 +35,7 @@ use desmigratif_core::journal::{Draft, EntryKind, Hash};
 use desmigratif_core::nik::Nik;
 use desmigratif_core::ports::clock::Clock;
 use desmigratif_core::ports::store::{self, Commit, Committed, Store};
+use desmigratif_core::programme::Rules;
 use desmigratif_core::region::Gazetteer;
 use desmigratif_core::subject::{Subject, SubjectKey};
 use uuid::Uuid;
@@ -52,6 +56,7 @@ pub use feed::Feed;
 pub use freshness::{Availability, Bounds, Found, Freshness, Why};
 pub use identity::Verified;
 pub use ministries::{Answers, Connected, Ministries};
+pub use mirror::Mirror;
 pub use outbox::{Outbox, Settings as OutboxSettings, Wake};
 pub use profile::Profile;
 pub use register::register;
@@ -69,8 +74,10 @@ pub struct Exchange {
     pub subject_key: SubjectKey,
     /// The villages and regions.
     pub gazetteer: Arc<Gazetteer>,
-    /// The designated facilities by place.
-    pub facilities: FacilityIndex,
+    /// What is asked for whole, in memory: the programme's villages and the facilities.
+    pub mirror: Arc<Mirror>,
+    /// The programme's rules.
+    pub rules: Rules,
     /// How long a clearance is valid for each destination.
     pub validity: ValidityPolicy,
     /// What each agency may use.
@@ -183,13 +190,20 @@ impl Exchange {
     ) -> Self {
         let hour = std::time::Duration::from_secs(3_600);
         let limits = Limits::new(Allowance::default(), HashMap::new(), clock.clone());
+        let feed = Arc::new(Feed::at(store.clone(), 0));
+        let mirror = Arc::new(Mirror::empty(store.clone(), feed.clone()));
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (tail, follower) = (feed.clone(), mirror.clone());
+            runtime.spawn(async move { tokio::join!(tail.run(), follower.run()) });
+        }
         Self {
-            feed: Arc::new(Feed::at(store.clone(), 0)),
+            feed,
             store,
             clock,
             subject_key: SubjectKey::from_bytes([7; 32]),
             gazetteer: Arc::new(gazetteer),
-            facilities: FacilityIndex::of([]),
+            mirror,
+            rules: programme::usual_rules(),
             validity: ValidityPolicy::default(),
             limits,
             signing_key: Arc::new(SigningKey::new("log.test", &[8; 32]).expect("it is a name")),

@@ -47,7 +47,9 @@ impl Exchange {
         let facilities = self
             .gazetteer
             .place(village)
-            .map(|place| self.facilities.nearest(place.coordinate, self.clock.today(), NEAREST))
+            .map(|place| {
+                self.mirror.facilities().nearest(place.coordinate, self.clock.today(), NEAREST)
+            })
             .unwrap_or_default();
         let workforce = self.workforce(village).await?;
         let standings = self.standings(&facilities);

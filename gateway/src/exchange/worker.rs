@@ -16,7 +16,7 @@ use desmigratif_core::stage::{self, Evidence, Stage};
 use desmigratif_core::worker::{Contact, Document, Placement, Worker};
 use uuid::Uuid;
 
-use super::{Call, Change, Disclosed, Error, Exchange};
+use super::{Call, Change, Disclosed, Error, Exchange, reach};
 
 /// More clearances than one worker will ever have.
 const MOST_CLEARANCES: u32 = 200;
@@ -174,7 +174,7 @@ impl Exchange {
         call: &Call,
         filter: WorkerFilter,
     ) -> Result<Disclosed<Vec<Stored>>, Error> {
-        let Some(place) = narrower(&filter.place, &call.permit.place_bound()) else {
+        let Some(place) = reach::within(call, &filter.place) else {
             return Ok(Disclosed::read(Vec::new(), Vec::new()));
         };
         let query = Query {
@@ -327,17 +327,6 @@ const fn written() -> Classes {
     Classes::of(&[DataClass::Programme, DataClass::Identity, DataClass::Contact])
 }
 
-/// The longer of two code prefixes when one begins with the other; `None` when no place has both.
-fn narrower(asked: &str, bound: &str) -> Option<String> {
-    if asked.starts_with(bound) {
-        Some(asked.to_owned())
-    } else if bound.starts_with(asked) {
-        Some(bound.to_owned())
-    } else {
-        None
-    }
-}
-
 /// Sets a field. A verified identity is verified no more when what was verified changes.
 fn apply(worker: &mut Worker, field: WorkerField) {
     match field {
@@ -360,19 +349,5 @@ fn apply(worker: &mut Worker, field: WorkerField) {
         WorkerField::Destination(destination) => worker.destination = destination,
         WorkerField::Placement(placement) => worker.placement = placement,
         WorkerField::Documents(documents) => worker.documents = documents,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::narrower;
-
-    #[test]
-    fn a_bound_narrows_what_is_asked_and_never_widens_it() {
-        assert_eq!(narrower("", "3212").as_deref(), Some("3212"));
-        assert_eq!(narrower("321215", "3212").as_deref(), Some("321215"));
-        assert_eq!(narrower("32", "3212").as_deref(), Some("3212"));
-        assert_eq!(narrower("33", "3212"), None);
-        assert_eq!(narrower("33", "").as_deref(), Some("33"));
     }
 }

@@ -19,7 +19,7 @@ use super::failure::Failure;
 use super::flow::{Read, read};
 use super::reading::Reading;
 use super::{page, wire};
-use crate::exchange::{Error, Exchange};
+use crate::exchange::{Error, Exchange, FacilityIndex};
 
 /// Facilities of an answer when the caller does not say.
 const NEAREST: u32 = 5;
@@ -34,9 +34,8 @@ impl FacilityService for Facilities {
         request: Request<GetFacilityRequest>,
     ) -> Result<Response<GetFacilityResponse>, Status> {
         read(&self.0, request.get_ref())?;
-        let facility = self
-            .0
-            .facilities
+        let facilities = self.facilities().await?;
+        let facility = facilities
             .get(&request.get_ref().facility_id)
             .ok_or(Failure::Exchange(Error::NotFound(Kind::Facility)))?;
         Ok(Response::new(GetFacilityResponse { facility: Some(to_wire(facility)) }))
@@ -51,9 +50,8 @@ impl FacilityService for Facilities {
         let place = filter.region.map(RegionCode::digits).unwrap_or_default();
         let filters = [place.as_str(), request.designated_on.as_str()];
         let size = page::size(request.page_size, page::DEFAULT_SIZE);
-        let mut found: Vec<_> = self
-            .0
-            .facilities
+        let facilities = self.facilities().await?;
+        let mut found: Vec<_> = facilities
             .list(&place, filter.after.as_deref())
             .filter(|it| filter.designated_on.is_none_or(|day| it.designated_on(day)))
             .take(size as usize + 1)
@@ -72,8 +70,8 @@ impl FacilityService for Facilities {
         let place = self.0.gazetteer.place(from.village).ok_or(Failure::NoSuchPlace)?;
         let limit = page::size(request.limit, NEAREST) as usize;
         let facilities = self
-            .0
-            .facilities
+            .facilities()
+            .await?
             .nearest(place.coordinate, from.designated_on, limit)
             .into_iter()
             .map(|near| FacilityDistance {
@@ -83,6 +81,14 @@ impl FacilityService for Facilities {
             .collect();
         let approximate = place.approximate;
         Ok(Response::new(FindNearestFacilitiesResponse { facilities, approximate }))
+    }
+}
+
+impl Facilities {
+    /// The facilities as they are now.
+    async fn facilities(&self) -> Result<Arc<FacilityIndex>, Failure> {
+        self.0.mirror.current().await.map_err(Error::from)?;
+        Ok(self.0.mirror.facilities())
     }
 }
 
@@ -135,7 +141,8 @@ impl Read for FindNearestFacilitiesRequest {
     }
 }
 
-fn to_wire(facility: &Facility) -> wire_v1::Facility {
+/// A facility, for the wire.
+pub(super) fn to_wire(facility: &Facility) -> wire_v1::Facility {
     let class = match facility.class {
         FacilityClass::HospitalA => wire_v1::FacilityClass::HospitalA,
         FacilityClass::HospitalB => wire_v1::FacilityClass::HospitalB,

@@ -152,6 +152,17 @@ fn exchange(error: Error) -> Fault {
                 ),
                 Kind::Facility => ("no such facility", "fasilitas kesehatan tidak ada"),
                 Kind::Agency => ("no such agency", "instansi tidak ada"),
+                Kind::Designation => (
+                    "no such village or region in the programme, or not for you",
+                    "desa atau wilayah tidak ada dalam program, atau bukan untuk Anda",
+                ),
+                Kind::Officer => {
+                    ("no such officer, or not for you", "petugas tidak ada, atau bukan untuk Anda")
+                }
+                Kind::FamilyMember => (
+                    "a child is none of the worker's family",
+                    "anak yang disebut bukan anggota keluarga pekerja",
+                ),
                 _ => ("no such record, or not for you", "data tidak ada, atau bukan untuk Anda"),
             };
             fault(Code::NotFound, ErrorReason::NotFound, en, id)
@@ -166,6 +177,9 @@ fn exchange(error: Error) -> Fault {
                     "the facility has submitted this certificate number already",
                     "fasilitas sudah mengirim nomor sertifikat ini",
                 ),
+                Kind::Designation => {
+                    ("the village is in the programme already", "desa sudah dalam program")
+                }
                 _ => ("the record exists already", "data sudah ada"),
             };
             fault(Code::AlreadyExists, ErrorReason::AlreadyExists, en, id)
@@ -230,6 +244,29 @@ fn exchange(error: Error) -> Fault {
             ErrorReason::FacilityNotDesignated,
             "your facility was not designated on the day of examination",
             "fasilitas Anda tidak ditunjuk pada hari pemeriksaan",
+        ),
+        Error::VillageNotDesignated => fault(
+            Code::FailedPrecondition,
+            ErrorReason::VillageNotDesignated,
+            "the village is not in the programme on that day; designate it first",
+            "desa belum atau tidak lagi dalam program pada hari itu; tetapkan dahulu",
+        ),
+        Error::PostRefused(why) => {
+            let text = why.text();
+            let both = format!("{} / {}", text.en, text.id);
+            fault(
+                Code::FailedPrecondition,
+                ErrorReason::PostRefused,
+                "the post cannot be filled or left so; see the failed preconditions",
+                "penugasan ditolak; lihat syarat yang belum terpenuhi",
+            )
+            .precondition(why.reason(), "officer", both)
+        }
+        Error::SectorNotReported => fault(
+            Code::PermissionDenied,
+            ErrorReason::SectorNotReported,
+            "agencies of your kind do not report this sector; ListSectors says who does",
+            "instansi Anda tidak melaporkan sektor ini; lihat ListSectors",
         ),
         Error::ClearanceRevoked => fault(
             Code::FailedPrecondition,

@@ -130,6 +130,10 @@ impl Store for FullDisk {
         self.0.deliveries(filter).await
     }
 
+    async fn dead_deliveries(&self, place: &str) -> Result<u64, Error> {
+        self.0.dead_deliveries(place).await
+    }
+
     async fn backlogs(&self) -> Result<Vec<Backlog>, Error> {
         self.0.backlogs().await
     }

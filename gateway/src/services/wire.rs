@@ -11,7 +11,7 @@ use desmigratif_core::identity::Sex;
 use desmigratif_core::journal;
 use desmigratif_core::name::PersonName;
 use desmigratif_core::nik::{KkNumber, Nik};
-use desmigratif_core::region::{RegionCode, Resolution, VillageCode};
+use desmigratif_core::region::{Error as CodeError, RegionCode, Resolution, VillageCode};
 use desmigratif_core::text::{Rule, Text};
 use desmigratif_proto::common::v1 as common;
 use desmigratif_proto::{ClassSet, Path};
@@ -269,6 +269,29 @@ pub(super) fn read_region(
     text: &str,
 ) -> Option<Option<RegionCode>> {
     reading.take_if_set(at, text, RegionCode::parse)
+}
+
+/// The digits that the code of a place begins with, from the wire: those of a village or region in
+/// any standing; empty for all places.
+pub(super) fn read_place(reading: &mut Reading, at: Path<'_>, text: &str) -> Option<String> {
+    if text.is_empty() {
+        return Some(String::new());
+    }
+    let digits = VillageCode::parse(text).map(VillageCode::digits);
+    let digits = digits.or_else(|_: CodeError| RegionCode::parse(text).map(RegionCode::digits));
+    reading.take(at, digits)
+}
+
+/// Notes that a last day is before the first.
+pub(super) fn in_order(reading: &mut Reading, at: Path<'_>, first: Date, last: Option<Date>) {
+    if last.is_some_and(|last| last < first) {
+        let rule = Rule::new(
+            "LAST_DAY_BEFORE_FIRST",
+            "must not be before the first day",
+            "tidak boleh sebelum hari pertama",
+        );
+        reading.broken(at, rule);
+    }
 }
 
 /// The version that an etag stands for; `None` for an empty one. An etag that this gateway never

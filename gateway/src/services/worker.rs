@@ -175,7 +175,7 @@ impl Read for ListWorkersRequest {
     type Input = (WorkerFilter, String);
 
     fn read(&self, reading: &mut Reading, _: &Exchange) -> Option<Self::Input> {
-        let place = convert::place(reading, Path::ROOT.field("region_code"), &self.region_code)?;
+        let place = wire::read_place(reading, Path::ROOT.field("region_code"), &self.region_code)?;
         let stage = self.stage().as_str_name();
         let after = page::after(&[&place, stage], &self.page_token);
         let after = reading.take(Path::ROOT.field("page_token"), after)?;

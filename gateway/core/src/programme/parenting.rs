@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::region::VillageCode;
+use crate::subject::Subject;
 
 /// A worker's family in community parenting. The record is about the worker and the family; its id
 /// is the worker's. Outside only counts are told.
@@ -15,6 +16,8 @@ use crate::region::VillageCode;
 pub struct ParentingFamily {
     /// The worker.
     pub worker_id: Uuid,
+    /// The worker's pseudonym.
+    pub subject: Subject,
     /// The village whose community cares.
     pub village: VillageCode,
     /// The children: family members of the worker, each once.

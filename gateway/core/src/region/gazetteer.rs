@@ -244,6 +244,16 @@ impl Gazetteer {
         rows[seen..].iter().map(|row| self.joined(row))
     }
 
+    /// How many desa and desa adat a region has, or the country.
+    #[must_use]
+    pub fn desa_count(&self, region: Option<RegionCode>) -> u32 {
+        let rows = region.map_or(0..self.villages.len(), |region| self.rows_of(region));
+        let desa =
+            self.villages[rows].iter().filter(|row| row.code.kind() != VillageKind::Kelurahan);
+        // Rows are counted in 32 bits.
+        desa.count() as u32
+    }
+
     /// The rows of a region's villages: they stand together, for rows are sorted by code.
     fn rows_of(&self, region: RegionCode) -> Range<usize> {
         let codes = region.village_range();
@@ -356,6 +366,13 @@ pub(super) mod tests {
         assert_eq!((village.name, village.district), ("Kenanga", "Sindang"));
         assert_eq!((village.regency, village.province), ("Kabupaten Indramayu", "Jawa Barat"));
         assert_eq!(gazetteer.village(code("3212162999")), None);
+    }
+
+    #[test]
+    fn desa_are_counted_without_kelurahan() {
+        let gazetteer = small();
+        let count = |text| gazetteer.desa_count(RegionCode::parse(text).ok());
+        assert_eq!((count(""), count("32.12"), count("33"), count("93")), (4, 2, 2, 0));
     }
 
     #[test]

@@ -186,6 +186,7 @@ fn configuration(args: &DevArgs, witnesses: Vec<String>) -> Config {
             facilities: Some("facilities.toml".into()),
         },
         policy: config::Policy::default(),
+        programme: config::Programme::default(),
         limits: config::Limits::default(),
         clearance: desmigratif_core::clearance::ValidityPolicy::default(),
         ministry: BTreeMap::new(),

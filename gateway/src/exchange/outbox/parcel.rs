@@ -67,7 +67,8 @@ async fn file(
         .map_err(|_| Fault::new(FaultKind::Unavailable, Retry::Safe, "the store cannot be read"))?
         .and_then(|stored| stored.record.into_worker());
     let worker = worker.ok_or_else(|| gone("the worker's record is gone"))?;
-    let facility = exchange.facilities.get(&clearance.facility_id);
+    let facilities = exchange.mirror.facilities();
+    let facility = facilities.get(&clearance.facility_id);
     let facility = facility.cloned().ok_or_else(|| gone("the facility's record is gone"))?;
     let valid_until = clearance.valid_until(&exchange.validity);
     // Only the ministry that owns clearances sees why: the others learn the conclusion.

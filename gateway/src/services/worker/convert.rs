@@ -110,16 +110,6 @@ fn read_stated_sex(reading: &mut Reading, at: Path<'_>, details: &WorkerDetails)
     reading.take(at.field("sex"), sex.ok_or(rule))
 }
 
-/// The digits of a region's or a village's code, from the wire; empty for the whole country.
-pub(super) fn place(reading: &mut Reading, at: Path<'_>, text: &str) -> Option<String> {
-    if text.is_empty() {
-        return Some(String::new());
-    }
-    let digits = VillageCode::parse(text).map(VillageCode::digits);
-    let digits = digits.or_else(|_: CodeError| RegionCode::parse(text).map(RegionCode::digits));
-    reading.take(at, digits)
-}
-
 /// A new family member, from the wire.
 pub(super) fn new_family_member(
     reading: &mut Reading,

@@ -348,6 +348,11 @@ impl Store for Sqlite {
         self.read(move |conn| Ok(outbox::list(conn, &filter)?)).await
     }
 
+    async fn dead_deliveries(&self, place: &str) -> Result<u64, Error> {
+        let place = place.to_owned();
+        self.read(move |conn| Ok(outbox::dead_in(conn, &place)?)).await
+    }
+
     async fn backlogs(&self) -> Result<Vec<Backlog>, Error> {
         self.read(|conn| Ok(outbox::backlogs(conn)?)).await
     }

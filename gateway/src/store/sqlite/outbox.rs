@@ -373,6 +373,16 @@ fn read_status(row: &Row<'_>) -> Result<Status> {
     })
 }
 
+/// How many deliveries of records in the places that begin with `place` are dead.
+pub(super) fn dead_in(conn: &Connection, place: &str) -> Result<u64> {
+    conn.prepare_cached(
+        "SELECT count(*) FROM delivery d INDEXED BY delivery_dead
+         JOIN record r ON r.kind = d.kind AND r.id = d.record_id
+         WHERE d.state = 'dead' AND r.place >= ?1 AND r.place < ?1 || ':'",
+    )?
+    .query_row([place], |row| columns::count(row, 0))
+}
+
 /// What has not reached each ministry.
 pub(super) fn backlogs(conn: &Connection) -> Result<Vec<Backlog>> {
     let mut count =

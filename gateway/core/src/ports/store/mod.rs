@@ -362,6 +362,12 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::Unavailable`] or [`Error::Corrupt`].
     async fn deliveries(&self, filter: &Filter) -> Result<Vec<Status>, Error>;
 
+    /// How many deliveries of records in the places whose code begins with `place` are dead.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn dead_deliveries(&self, place: &str) -> Result<u64, Error>;
+
     /// What has not reached each ministry, in the order of [`AgencyKind::ALL`]; a ministry for
     /// which nothing waits and nothing is dead is left out.
     ///

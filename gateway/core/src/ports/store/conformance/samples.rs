@@ -236,6 +236,7 @@ fn programme() -> Vec<Record> {
     };
     let family = ParentingFamily {
         worker_id: worker(1).id,
+        subject: worker(1).subject,
         village,
         children: vec![member(1, &worker(1)).id],
         from: day,

@@ -1,0 +1,155 @@
+//! The people who carry the programme: who fills which post.
+
+use desmigratif_core::access::{Classes, DataClass};
+use desmigratif_core::name::PersonName;
+use desmigratif_core::nik::Nik;
+use desmigratif_core::ports::store::{Expect, Query};
+use desmigratif_core::programme::{Officer, Post, PostRefused, Role, Roster, Station};
+use desmigratif_core::record::{Key, Kind, Record};
+use jiff::civil::Date;
+use uuid::Uuid;
+
+use super::super::{Call, Change, Disclosed, Error, Exchange, reach};
+use super::designation_key;
+
+/// What is stated of an officer.
+#[derive(Clone, PartialEq)]
+pub struct NewOfficer {
+    /// What the officer is there for.
+    pub role: Role,
+    /// Where.
+    pub station: Station,
+    /// The NIK.
+    pub nik: Nik,
+    /// The name.
+    pub name: PersonName,
+    /// The telephone on duty.
+    pub phone: Option<String>,
+    /// First day in office.
+    pub from: Date,
+}
+
+/// Which officers are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OfficerFilter {
+    /// Digits that the place's code begins with.
+    pub place: String,
+    /// Only those of this role.
+    pub role: Option<Role>,
+    /// After this id.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+impl Exchange {
+    /// Decides on assigning an officer. Returns the new id too.
+    ///
+    /// # Errors
+    /// [`Error::PostRefused`]; [`Error::VillageNotDesignated`]; [`Error::NotFound`] when the place is
+    /// not for this caller; [`Error::Limited`].
+    pub async fn assign_officer(
+        &self,
+        call: &Call,
+        new: NewOfficer,
+    ) -> Result<(Change, Uuid), Error> {
+        let NewOfficer { role, station, nik, name, phone, from } = new;
+        let subject = self.named(call, &nik).await?;
+        let mut unchanged = Vec::new();
+        match station {
+            Station::Village(village) => {
+                let (_, version) = self.designated(call, village, from).await?;
+                unchanged.push((designation_key(village), version));
+            }
+            Station::Regency(_) => self.reaches_station(call, station)?,
+        }
+        let (mut roster, version) = self.roster(station).await?;
+        let id = self.new_id();
+        let post = Post { officer: id, role, from, until: None };
+        roster.fill(post).map_err(Error::PostRefused)?;
+        let officer = Officer { id, subject, nik, name, phone, role, station, from, until: None };
+        let mut change =
+            Change::one(Record::Officer(officer), Expect::Absent, subject, about_an_officer());
+        change.writes.push((Record::Roster(roster), expected(version)));
+        change.unchanged = unchanged;
+        Ok((change, id))
+    }
+
+    /// Decides on ending an officer's time.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::PostRefused`] when the officer is not in office on that day.
+    pub async fn end_officer(&self, call: &Call, id: Uuid, last: Date) -> Result<Change, Error> {
+        let key = Key { kind: Kind::Officer, id: id.to_string() };
+        let stored = self.store.get(&key).await?.ok_or(Error::NotFound(Kind::Officer))?;
+        let version = stored.version;
+        let mut officer =
+            stored.record.into_officer().ok_or_else(|| Error::misfiled(Kind::Officer))?;
+        self.reaches_station(call, officer.station)?;
+        let (mut roster, of_roster) = self.roster(officer.station).await?;
+        roster.end(id, last).map_err(Error::PostRefused)?;
+        if officer.until.is_some_and(|until| until < last) {
+            return Err(Error::PostRefused(PostRefused::NotInOffice));
+        }
+        officer.until = Some(last);
+        let subject = officer.subject;
+        let expect = Expect::Version(version);
+        let mut change = Change::one(Record::Officer(officer), expect, subject, about_an_officer());
+        change.writes.push((Record::Roster(roster), expected(of_roster)));
+        Ok(change)
+    }
+
+    /// The officers that meet a filter, in order of assignment.
+    ///
+    /// # Errors
+    /// [`Error::JournalUnavailable`].
+    pub async fn officers(
+        &self,
+        call: &Call,
+        filter: OfficerFilter,
+    ) -> Result<Disclosed<Vec<Officer>>, Error> {
+        let Some(place) = reach::within(call, &filter.place) else {
+            return Ok(Disclosed::read(Vec::new(), Vec::new()));
+        };
+        let query = Query {
+            place: Some(place).filter(|place| !place.is_empty()),
+            state: filter.role.map(Role::as_str),
+            after: filter.after,
+            ..Query::of(Kind::Officer, filter.limit)
+        };
+        let stored = self.store.list(&query).await?;
+        let officers: Vec<_> =
+            stored.into_iter().filter_map(|stored| stored.record.into_officer()).collect();
+        let subjects = officers.iter().map(|officer| officer.subject).collect();
+        Ok(Disclosed::read(officers, subjects))
+    }
+
+    fn reaches_station(&self, call: &Call, station: Station) -> Result<(), Error> {
+        let reached = station.digits().starts_with(&call.permit.place_bound());
+        if reached { Ok(()) } else { Err(Error::NotFound(Kind::Officer)) }
+    }
+
+    /// The posts of a place with their record's version; 0 when there is no record yet.
+    async fn roster(&self, station: Station) -> Result<(Roster, u64), Error> {
+        let key = Key { kind: Kind::Roster, id: station.digits() };
+        match self.store.get(&key).await? {
+            None => Ok((Roster::of(station), 0)),
+            Some(stored) => {
+                let version = stored.version;
+                let roster =
+                    stored.record.into_roster().ok_or_else(|| Error::misfiled(Kind::Roster))?;
+                Ok((roster, version))
+            }
+        }
+    }
+}
+
+/// What a record of this version is to find.
+const fn expected(version: u64) -> Expect {
+    if version == 0 { Expect::Absent } else { Expect::Version(version) }
+}
+
+/// The classes of data that an officer's record holds.
+const fn about_an_officer() -> Classes {
+    Classes::of(&[DataClass::Programme, DataClass::Identity, DataClass::Contact])
+}
