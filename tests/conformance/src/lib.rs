@@ -1,8 +1,11 @@
 //! The public conformance suite of Connect and gRPC, run through the gateway's edge: what the edge
 //! does to calls that are nothing of the exchange's own.
 //!
-//! [`Conformance`] is the suite's service, [`Server`] has it behind the edge.
+//! [`Conformance`] is the suite's service, [`Server`] has it behind the edge, [`Front`] stands
+//! before that for the suite's own runner, which has no certificate of an agency.
+//! `examples/server_under_test.rs` is the server that the runner starts.
 
+pub mod front;
 pub mod server;
 pub mod service;
 mod trailers;
@@ -14,6 +17,7 @@ pub mod v1 {
     tonic::include_proto!("connectrpc.conformance.v1");
 }
 
+pub use front::Front;
 pub use server::Server;
 pub use service::Conformance;
 
