@@ -3,36 +3,19 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use desmigratif::access::limits::Limits;
-use desmigratif::access::{Directory, TrustDomain};
-use desmigratif::edge::layers::{self, Authorise, Methods};
-use desmigratif::edge::listener::{self, Drained, Listener};
-use desmigratif::edge::metrics::Metrics;
-use desmigratif::edge::tls::{Files, Tls};
-use desmigratif::edge::{Carried, carry};
-use desmigratif::pki::DevPki;
+use desmigratif::edge::listener::Drained;
+use desmigratif_conformance::Server;
 use desmigratif_conformance::v1::conformance_payload::RequestInfo;
 use desmigratif_conformance::v1::conformance_service_client::ConformanceServiceClient;
-use desmigratif_conformance::v1::conformance_service_server::ConformanceServiceServer;
 use desmigratif_conformance::v1::unary_response_definition::Response as Wanted;
 use desmigratif_conformance::v1::{
     self, BidiStreamRequest, ClientStreamRequest, Header, ServerStreamRequest,
     StreamResponseDefinition, UnaryRequest, UnaryResponseDefinition, UnimplementedRequest,
 };
-use desmigratif_conformance::{Conformance, FILE_DESCRIPTOR_SET};
-use desmigratif_core::access::AgencyKind;
-use desmigratif_core::agency::{Agency, AgencyId, AgencyStatus, Allowance};
-use desmigratif_core::ports::clock::{Clock as _, SystemClock};
-use tempfile::TempDir;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use desmigratif_core::agency::AgencyId;
 use tonic::codec::CompressionEncoding;
-use tonic::service::Routes;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request, Status};
 use tonic_types::pb;
@@ -40,103 +23,32 @@ use tonic_types::pb;
 /// The largest message, in bytes.
 const LARGEST: usize = 200 * 1024;
 
-/// Every method of the suite's service, for the one agency that the directory knows.
-struct TheSuite;
-
-impl Authorise for TheSuite {
-    type Permit = ();
-
-    fn authorise(&self, _: &Arc<Agency>, path: &str, _: Option<&str>) -> Result<(), Status> {
-        match path.starts_with("/connectrpc.conformance.v1.ConformanceService/") {
-            true => Ok(()),
-            false => Err(Status::permission_denied("another service")),
-        }
-    }
+async fn started() -> Server {
+    Server::start(LARGEST).await.unwrap()
 }
 
-/// A server of the suite behind the edge.
-struct Server {
-    folder: TempDir,
-    pki: DevPki,
-    address: SocketAddr,
-    drain: CancellationToken,
-    serving: JoinHandle<Drained>,
+/// A client with the certificate of an agency.
+async fn client_of(server: &Server, agency: &AgencyId) -> ConformanceServiceClient<Channel> {
+    let read = |path| std::fs::read(path).unwrap();
+    let pki = server.pki();
+    let identity = Identity::from_pem(read(pki.agency(agency)), read(pki.agency_key(agency)));
+    let tls = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(read(pki.ca())))
+        .identity(identity)
+        .domain_name("localhost");
+    let endpoint = Endpoint::from_shared(format!("https://{}", server.address())).unwrap();
+    let channel = endpoint.tls_config(tls).unwrap().connect().await.unwrap();
+    ConformanceServiceClient::new(channel)
 }
 
-fn caller() -> AgencyId {
-    AgencyId::parse("suite").unwrap()
+/// A client that is served.
+async fn client(server: &Server) -> ConformanceServiceClient<Channel> {
+    client_of(server, &server.caller()).await
 }
 
-fn stranger() -> AgencyId {
-    AgencyId::parse("stranger").unwrap()
-}
-
-impl Server {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let domain = TrustDomain::parse("desmigratif.test").unwrap();
-        let clock = Arc::new(SystemClock);
-        let pki = DevPki::ensure(folder.path(), &domain, &[caller(), stranger()], clock.now());
-        let pki = pki.unwrap();
-        let metrics = Metrics::new(&opentelemetry::global::meter("conformance"));
-        let files = Files {
-            certificate_chain: pki.server(),
-            private_key: pki.server_key(),
-            client_ca: pki.ca(),
-            client_crls: Vec::new(),
-        };
-        let tls = Tls::load(files, clock.clone(), metrics.clone()).unwrap();
-        let any_port = "127.0.0.1:0".parse().unwrap();
-        let settings = listener::Settings::default();
-        let listener = Listener::bind(any_port, settings, tls, domain, metrics).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let service = ConformanceServiceServer::new(Conformance).max_decoding_message_size(LARGEST);
-        let carried = Carried {
-            services: Routes::new(service).prepare(),
-            methods: Methods::of_descriptors([FILE_DESCRIPTOR_SET]).unwrap(),
-            directory: Arc::new(Directory::of([Agency {
-                id: caller(),
-                kind: AgencyKind::OtherAgency,
-                name: "The conformance suite".into(),
-                purposes: Default::default(),
-                status: AgencyStatus::Active,
-                region: None,
-                facility: None,
-                certificates: Vec::new(),
-            }])),
-            authorise: TheSuite,
-            limits: Limits::new(Allowance::default(), HashMap::new(), clock.clone()),
-            settings: layers::Settings { largest_message: LARGEST, ..Default::default() },
-            clock,
-        };
-        let drain = CancellationToken::new();
-        let serving = tokio::spawn(carry(listener, carried, drain.clone()));
-        Self { folder, pki, address, drain, serving }
-    }
-
-    async fn client(&self) -> ConformanceServiceClient<Channel> {
-        self.client_of(&caller()).await
-    }
-
-    async fn client_of(&self, agency: &AgencyId) -> ConformanceServiceClient<Channel> {
-        let read = |path| std::fs::read(path).unwrap();
-        let identity =
-            Identity::from_pem(read(self.pki.agency(agency)), read(self.pki.agency_key(agency)));
-        let tls = ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(read(self.pki.ca())))
-            .identity(identity)
-            .domain_name("localhost");
-        let endpoint = Endpoint::from_shared(format!("https://{}", self.address)).unwrap();
-        let channel = endpoint.tls_config(tls).unwrap().connect().await.unwrap();
-        ConformanceServiceClient::new(channel)
-    }
-
-    /// Ends: every connection is told to go, and none has to be cut.
-    async fn stop(self) {
-        self.drain.cancel();
-        assert_eq!(self.serving.await.unwrap(), Drained { cut: 0 });
-        drop(self.folder);
-    }
+/// Every connection is told to go, and none has to be cut.
+async fn stop(server: Server) {
+    assert_eq!(server.stop().await.unwrap(), Drained { cut: 0 });
 }
 
 fn header(name: &str, values: &[&str]) -> Header {
@@ -173,7 +85,8 @@ fn unary(response: Option<Wanted>) -> UnaryRequest {
     let response_definition = UnaryResponseDefinition {
         response_headers: headers(),
         response,
-        response_trailers: Vec::new(),
+        response_trailers: vec![header("x-trailer", &["end"])],
+        response_delay_ms: 0,
     };
     UnaryRequest { response_definition: Some(response_definition), request_data: b"data".to_vec() }
 }
@@ -198,14 +111,16 @@ fn saw(info: &RequestInfo, name: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn unary_calls_bring_data_metadata_and_what_was_seen() {
-    let server = Server::start().await;
-    let mut client = server.client().await;
+    let server = started().await;
+    let mut client = client(&server).await;
     let mut request = Request::new(unary(Some(Wanted::ResponseData(b"answer".to_vec()))));
     request.metadata_mut().append("x-asked", "one".parse().unwrap());
     request.metadata_mut().append("x-asked", "two".parse().unwrap());
     request.set_timeout(Duration::from_secs(5));
     let response = client.unary(request).await.unwrap();
     carries(response.metadata());
+    // tonic's client gives headers and trailers of one answer as one.
+    assert_eq!(response.metadata().get("x-trailer").unwrap(), "end");
     let payload = response.into_inner().payload.unwrap();
     assert_eq!(payload.data, b"answer");
     let info = payload.request_info.unwrap();
@@ -215,13 +130,13 @@ async fn unary_calls_bring_data_metadata_and_what_was_seen() {
     let empty = client.unary(UnaryRequest::default()).await.unwrap().into_inner();
     assert_eq!(empty.payload.unwrap().data, b"");
     drop(client);
-    server.stop().await;
+    stop(server).await;
 }
 
 #[tokio::test]
 async fn every_error_comes_with_code_message_details_and_trailers() {
-    let server = Server::start().await;
-    let mut client = server.client().await;
+    let server = started().await;
+    let mut client = client(&server).await;
     for code in (1..=16).map(Code::from_i32) {
         let status = client.unary(unary(Some(Wanted::Error(error(code))))).await.unwrap_err();
         is_wanted(&status, code, true);
@@ -240,8 +155,8 @@ async fn every_error_comes_with_code_message_details_and_trailers() {
 
 #[tokio::test]
 async fn a_server_stream_brings_its_messages_and_then_its_end() {
-    let server = Server::start().await;
-    let mut client = server.client().await;
+    let server = started().await;
+    let mut client = client(&server).await;
     for wanted_error in [None, Some(error(Code::OutOfRange))] {
         let wanted = stream(&[b"1", b"", b"333"], wanted_error.clone());
         let request =
@@ -254,7 +169,11 @@ async fn a_server_stream_brings_its_messages_and_then_its_end() {
             assert_eq!((payload.data.as_slice(), payload.request_info.is_some()), (data, at == 0));
         }
         match wanted_error {
-            None => assert!(messages.message().await.unwrap().is_none()),
+            None => {
+                assert!(messages.message().await.unwrap().is_none());
+                let trailers = messages.trailers().await.unwrap().unwrap();
+                assert_eq!(trailers.get("x-trailer").unwrap(), "end");
+            }
             Some(_) => is_wanted(&messages.message().await.unwrap_err(), Code::OutOfRange, false),
         }
     }
@@ -264,18 +183,21 @@ async fn a_server_stream_brings_its_messages_and_then_its_end() {
 
 #[tokio::test]
 async fn a_client_stream_is_answered_once_with_every_request() {
-    let server = Server::start().await;
-    let mut client = server.client().await;
+    let server = started().await;
+    let mut client = client(&server).await;
     let wanted = UnaryResponseDefinition {
         response_headers: headers(),
         response: Some(Wanted::ResponseData(b"answer".to_vec())),
-        response_trailers: Vec::new(),
+        response_trailers: vec![header("x-trailer", &["end"])],
+        response_delay_ms: 0,
     };
     let first = ClientStreamRequest { response_definition: Some(wanted), request_data: vec![1] };
     let next = ClientStreamRequest { response_definition: None, request_data: vec![2; 1_000] };
     let requests = [first, next.clone(), next];
     let response = client.client_stream(tokio_stream::iter(requests)).await.unwrap();
     carries(response.metadata());
+    // tonic's client gives headers and trailers of one answer as one.
+    assert_eq!(response.metadata().get("x-trailer").unwrap(), "end");
     let payload = response.into_inner().payload.unwrap();
     assert_eq!(
         (payload.data, payload.request_info.unwrap().requests.len()),
@@ -287,8 +209,8 @@ async fn a_client_stream_is_answered_once_with_every_request() {
 
 #[tokio::test]
 async fn a_half_duplex_stream_is_answered_after_its_last_request() {
-    let server = Server::start().await;
-    let mut client = server.client().await;
+    let server = started().await;
+    let mut client = client(&server).await;
     let wanted = stream(&[b"a", b"b"], Some(error(Code::Aborted)));
     let first = BidiStreamRequest { response_definition: Some(wanted), ..Default::default() };
     let requests = tokio_stream::iter([first, BidiStreamRequest::default()]);
@@ -301,8 +223,8 @@ async fn a_half_duplex_stream_is_answered_after_its_last_request() {
 
 #[tokio::test]
 async fn a_full_duplex_stream_goes_in_turns() {
-    let server = Server::start().await;
-    let mut client = server.client().await;
+    let server = started().await;
+    let mut client = client(&server).await;
     let (requests, receiver) = tokio::sync::mpsc::channel(1);
     let first = BidiStreamRequest {
         response_definition: Some(stream(&[b"a", b"b", b"c"], None)),
@@ -325,12 +247,22 @@ async fn a_full_duplex_stream_goes_in_turns() {
     }
     drop(requests);
     assert!(answers.message().await.unwrap().is_none());
+    let trailers = answers.trailers().await.unwrap().unwrap();
+    assert_eq!(trailers.get("x-trailer").unwrap(), "end");
 }
 
 #[tokio::test]
 async fn a_timeout_ends_calls_of_every_kind() {
-    let server = Server::start().await;
-    let mut client = server.client().await;
+    let server = started().await;
+    let mut client = client(&server).await;
+    let slow = UnaryResponseDefinition { response_delay_ms: 20_000, ..Default::default() };
+    let mut request =
+        Request::new(UnaryRequest { response_definition: Some(slow), request_data: Vec::new() });
+    // tonic's client keeps the time of one answer itself, with a code of its own: either may be
+    // the first.
+    request.metadata_mut().insert("grpc-timeout", "200m".parse().unwrap());
+    let late = client.unary(request).await.unwrap_err();
+    assert!(matches!(late.code(), Code::Cancelled | Code::DeadlineExceeded), "{late:?}");
     let slow = StreamResponseDefinition { response_delay_ms: 20_000, ..stream(&[b"late"], None) };
     let mut request = Request::new(ServerStreamRequest {
         response_definition: Some(slow.clone()),
@@ -353,8 +285,8 @@ async fn a_timeout_ends_calls_of_every_kind() {
 
 #[tokio::test]
 async fn messages_up_to_the_limit_pass_and_larger_ones_are_refused_as_such() {
-    let server = Server::start().await;
-    let mut client = server.client().await;
+    let server = started().await;
+    let mut client = client(&server).await;
     let of =
         |length: usize| UnaryRequest { response_definition: None, request_data: vec![7; length] };
     assert!(client.unary(of(LARGEST - 100)).await.is_ok());
@@ -367,8 +299,8 @@ async fn messages_up_to_the_limit_pass_and_larger_ones_are_refused_as_such() {
 /// so and names what it takes.
 #[tokio::test]
 async fn compressed_messages_are_declined_with_what_is_taken() {
-    let server = Server::start().await;
-    let client = server.client().await.accept_compressed(CompressionEncoding::Gzip);
+    let server = started().await;
+    let client = client(&server).await.accept_compressed(CompressionEncoding::Gzip);
     let mut compressing = client.clone().send_compressed(CompressionEncoding::Gzip);
     let declined = compressing.unary(UnaryRequest::default()).await.unwrap_err();
     assert_eq!(declined.code(), Code::Unimplemented);
@@ -381,11 +313,11 @@ async fn compressed_messages_are_declined_with_what_is_taken() {
 
 #[tokio::test]
 async fn what_is_not_there_is_unimplemented_and_who_is_not_known_is_not_served() {
-    let server = Server::start().await;
-    let mut client = server.client().await;
+    let server = started().await;
+    let mut client = client(&server).await;
     let status = client.unimplemented(UnimplementedRequest {}).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
-    let mut stranger = server.client_of(&stranger()).await;
+    let mut stranger = client_of(&server, &server.stranger()).await;
     let status = stranger.unary(UnaryRequest::default()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated);
 }
