@@ -40,6 +40,12 @@ macro_rules! each_request {
                 ListClearancesRequest, RevokeClearanceRequest, VerifyCertificateRequest,
                 GetFacilityRequest, ListFacilitiesRequest, FindNearestFacilitiesRequest;
             identity: VerifyIdentityRequest, BatchVerifyIdentitiesRequest;
+            programme: DesignateVillageRequest, EndDesignationRequest, ListDesignationsRequest,
+                AssignOfficerRequest, EndOfficerRequest, ListOfficersRequest,
+                RecordActivityRequest, ListActivitiesRequest, RecordEnterpriseRequest,
+                ListEnterprisesRequest, EnrolFamilyRequest, WithdrawFamilyRequest,
+                ListFamiliesRequest, ListSectorsRequest, ReportSectorServiceRequest,
+                GetSectorMapRequest, GetCoverageRequest, GetRegionalBriefingRequest;
             village: GetVillageRequest, BatchGetVillagesRequest, ListVillagesRequest,
                 SearchVillagesRequest, ListRegionsRequest, ResolveCodeRequest,
                 GetVillageProfileRequest;

@@ -19,7 +19,7 @@ macro_rules! built_in {
 }
 
 /// The policy files in the binary.
-pub(super) const BUILT_IN: [File<'static>; 9] = built_in![
+pub(super) const BUILT_IN: [File<'static>; 10] = built_in![
     "evidence.cedar",
     "health.cedar",
     "identity.cedar",
@@ -27,6 +27,7 @@ pub(super) const BUILT_IN: [File<'static>; 9] = built_in![
     "operations.cedar",
     "placement.cedar",
     "planning.cedar",
+    "programme.cedar",
     "protection.cedar",
     "records.cedar",
 ];

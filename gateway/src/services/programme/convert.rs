@@ -55,10 +55,17 @@ paired!(
     EnterpriseStatus <=> EnterpriseStatus { Planned, Active, Dormant, Closed },
     enterprise_status, read_enterprise_status
 );
-paired!(
-    ServiceStatus <=> ServiceStatus { Planned, Active, Suspended, Ended },
-    service_status, read_service_status
-);
+
+/// How a service stands, from the wire; `None` when it is not set.
+pub(super) const fn read_service_status(status: wire_v1::ServiceStatus) -> Option<ServiceStatus> {
+    match status {
+        wire_v1::ServiceStatus::Unspecified => None,
+        wire_v1::ServiceStatus::Planned => Some(ServiceStatus::Planned),
+        wire_v1::ServiceStatus::Active => Some(ServiceStatus::Active),
+        wire_v1::ServiceStatus::Suspended => Some(ServiceStatus::Suspended),
+        wire_v1::ServiceStatus::Ended => Some(ServiceStatus::Ended),
+    }
+}
 
 /// The role of a filter, for the wire.
 pub(super) fn role_or_all(of: Option<Role>) -> wire_v1::Role {

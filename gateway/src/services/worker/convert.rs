@@ -6,7 +6,6 @@ use desmigratif_core::clearance::Country;
 use desmigratif_core::family::Relation;
 use desmigratif_core::identity::Sex;
 use desmigratif_core::record::{Record, Stored};
-use desmigratif_core::region::{Error as CodeError, RegionCode, VillageCode};
 use desmigratif_core::stage::Stage;
 use desmigratif_core::text::Rule;
 use desmigratif_core::worker::{Document, Placement};
