@@ -29,6 +29,9 @@ use crate::access::TrustDomain;
 /// How long a set counts, in days.
 pub const DAYS: i64 = 90;
 
+/// A set counts from so many days before it is made: a story is told of the year past.
+const PAST_DAYS: i64 = 400;
+
 /// A set that ends sooner than this is replaced, in days.
 const RENEW_DAYS: i64 = 7;
 
@@ -169,11 +172,11 @@ impl DevPki {
 struct Validity(Date, Date);
 
 impl Validity {
-    /// From the day before `now`, so that clocks may differ, for [`DAYS`].
+    /// From [`PAST_DAYS`] before `now`, for [`DAYS`] after.
     fn from(now: Timestamp) -> Result<Self, jiff::Error> {
         let today = TimeZone::UTC.to_datetime(now).date();
         Ok(Self(
-            today.checked_sub(Span::new().days(1))?,
+            today.checked_sub(Span::new().days(PAST_DAYS))?,
             today.checked_add(Span::new().days(DAYS))?,
         ))
     }

@@ -37,6 +37,7 @@ const ROWS: &[Row] = &[
         "Badan Pelindungan Pekerja Migran (sandbox)",
         &[IdentityCheck, PlacementScreening, SocialProtection],
     ),
+    ("kemenkop", OtherAgency, "Kementerian Koperasi (sandbox)", &[ProgrammePlanning]),
     ("kantor-staf-presiden", PresidentOffice, "Kantor Staf Presiden (sandbox)", &[Oversight]),
     (
         "disnaker-indramayu",

@@ -20,7 +20,11 @@ use jiff::civil::{Date, date};
 use uuid::Uuid;
 
 /// How many people there are.
-pub const PEOPLE: u32 = 3_000;
+pub const PEOPLE: u32 = STORY + 402 * 20;
+/// The first of those whom a story is told of: twenty workers of each village of the programme.
+const STORY: u32 = 3_000;
+/// The first of the programme's officers. They are not in the register.
+const OFFICERS: u32 = 20_000;
 /// How many of them are registered workers.
 pub const WORKERS: u32 = 240;
 /// The person who has died.
@@ -98,7 +102,8 @@ pub fn candidate(n: u32) -> Candidate {
     let given = if female { WOMEN } else { MEN }[(n / 3) as usize % 12];
     let second = SECOND[(n / 7) as usize % SECOND.len()];
     Candidate {
-        nik: format!("990101{day:02}{month:02}{year:02}{:04}", n + 1),
+        // Serials end at 9999; then the next district begins.
+        nik: format!("9901{:02}{day:02}{month:02}{year:02}{:04}", 1 + n / 9_999, 1 + n % 9_999),
         name: format!("Contoh {given} {second}"),
         birth_date,
         birth_place: "Contohjaya".to_owned(),
@@ -108,7 +113,19 @@ pub fn candidate(n: u32) -> Candidate {
 
 /// The people whom a walk-through may register: those who are neither workers nor fixtures.
 pub fn candidates() -> impl Iterator<Item = Candidate> {
-    (FIRST_CANDIDATE..PEOPLE).map(candidate)
+    (FIRST_CANDIDATE..STORY).map(candidate)
+}
+
+/// Worker `n` of a story.
+#[must_use]
+pub fn story(n: u32) -> Candidate {
+    candidate(STORY.saturating_add(n))
+}
+
+/// Officer `n` of the programme.
+#[must_use]
+pub fn officer(n: u32) -> Candidate {
+    candidate(OFFICERS.saturating_add(n))
 }
 
 /// The population register: every person, under a key for pseudonyms.

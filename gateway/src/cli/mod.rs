@@ -123,6 +123,11 @@ struct DevArgs {
     /// Walk through the main job over real gRPC with the agencies' certificates, then stop
     #[arg(long)]
     walk: bool,
+    /// First tell a year of the programme over real gRPC, so that every service has something to
+    /// show: so many villages with twenty workers each
+    #[arg(long, value_name = "VILLAGES", num_args = 0..=1, default_missing_value = "250")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=402))]
+    story: Option<u16>,
 }
 
 /// The argument of the verbs that work on a configuration.

@@ -59,7 +59,7 @@ fn rules(config: &config::Programme) -> Result<Rules, Failure> {
 pub(super) fn run(path: &Path) -> Result<(), Failure> {
     let config = Config::read(path)?;
     runtime()?.block_on(async {
-        let gateway = Gateway::start(&config).await?;
+        let gateway = Gateway::start(&config, Arc::new(SystemClock)).await?;
         say(format_args!("agencies   {}", gateway.agencies))?;
         say(format_args!("operators  {}", gateway.operators))?;
         say(format_args!("ready"))?;
@@ -101,11 +101,10 @@ pub(super) struct Gateway {
 }
 
 impl Gateway {
-    /// Opens everything that the configuration names, then serves.
-    pub(super) async fn start(config: &Config) -> Result<Self, Failure> {
+    /// Opens everything that the configuration names, then serves by a clock.
+    pub(super) async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
         // Before the first key is read.
         memory::keep_private()?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let key = subject_key(&config.keys.subject)?;
         let ring = key_ring(&config.keys.encryption)?;
         let (log_keys, witnesses) = (log_keys(&config.audit)?, witnesses(&config.audit)?);
@@ -293,17 +292,12 @@ impl Gateway {
         self.stop().await
     }
 
-    /// Works until it is done or the gateway is told to stop, then drains.
-    pub(super) async fn while_working(
-        mut self,
-        work: impl Future<Output = Result<(), Failure>>,
-    ) -> Result<(), Failure> {
-        let worked = tokio::select! {
-            worked = work => worked,
-            () = self.signals.stop(&self.tls, &self.policy) => Ok(()),
-        };
-        self.stop().await?;
-        worked
+    /// Works until it is done; `None` when the gateway is told to stop before that.
+    pub(super) async fn working<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            worked = work => Some(worked),
+            () = self.signals.stop(&self.tls, &self.policy) => None,
+        }
     }
 
     /// Stops: no new calls, calls under way finish, then the store is closed.

@@ -1,6 +1,7 @@
 //! `dev`: everything on one machine, from an empty folder.
 
 mod sandbox;
+mod story;
 mod walk;
 mod witnesses;
 
@@ -10,6 +11,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use desmigratif_adapters::kemendagri::regions;
@@ -21,6 +23,7 @@ use desmigratif_core::record::{Kind, Record};
 use desmigratif_sandbox::{agencies, facilities, people};
 use rand::Rng as _;
 use serde::Serialize;
+use story::StoryClock;
 
 use super::operate::Profile;
 use super::serve::{Gateway, runtime};
@@ -41,13 +44,24 @@ const PROFILE: &str = "operator.toml";
 pub(super) fn run(args: &DevArgs) -> Result<(), Failure> {
     let begun = Instant::now();
     let (mut config, pki, trust_domain) = prepare(args)?;
+    let clock = Arc::new(StoryClock::default());
+    let first_day = match args.story {
+        Some(_) if config.store.path.exists() => {
+            let shown = args.data.display();
+            return Err(Failure::Usage(format!(
+                "a story begins with an empty store, and {shown} has one: give a fresh --data folder"
+            )));
+        }
+        Some(_) => Some(story::begin(&clock)),
+        None => None,
+    };
     runtime()?.block_on(async {
         let sandbox = sandbox::start(args.sandbox, &pki, &trust_domain).await?;
         // What someone has written by hand goes before.
         if config.ministry.is_empty() {
             config.ministry = sandbox::connections(&sandbox, &pki, &args.data)?;
         }
-        let gateway = Gateway::start(&config).await?;
+        let mut gateway = Gateway::start(&config, clock.clone()).await?;
         seed(&gateway.exchange).await?;
         profile(&args.data, &gateway, sandbox.admin())?;
         let operator = Profile::read(&args.data.join(PROFILE))?;
@@ -59,9 +73,19 @@ pub(super) fn run(args: &DevArgs) -> Result<(), Failure> {
         say(format_args!("  operators  {}", gateway.operators))?;
         say(format_args!("  sandbox    {} (four simulated ministries)", sandbox.admin()))?;
         say(format_args!("ready in {} ms", begun.elapsed().as_millis()))?;
+        if let (Some(first), Some(villages)) = (first_day, args.story) {
+            let gazetteer = gateway.exchange.gazetteer.clone();
+            let told = story::tell(&operator, &gazetteer, &clock, first, villages.into());
+            match gateway.working(told).await {
+                Some(told) => told?,
+                None => return gateway.stop().await,
+            }
+        }
         let done = if args.walk {
             let path = args.data.join(PROFILE);
-            gateway.while_working(async move { walk(&path).await }).await
+            let walked = gateway.working(walk(&path)).await;
+            gateway.stop().await?;
+            walked.unwrap_or(Ok(()))
         } else {
             hints(&args.data, &gateway)?;
             gateway.until_stopped().await

@@ -80,7 +80,7 @@ async fn connect(operator: &Profile, agency: &str) -> anyhow::Result<Channel> {
 }
 
 /// A request that states its purpose.
-fn stating<M>(purpose: &'static str, message: M) -> Request<M> {
+pub(super) fn stating<M>(purpose: &'static str, message: M) -> Request<M> {
     let mut request = Request::new(message);
     let purpose = tonic::metadata::MetadataValue::from_static(purpose);
     request.metadata_mut().insert("desmigratif-purpose", purpose);
@@ -420,7 +420,7 @@ fn print_receipt(receipt: Option<&Receipt>) -> anyhow::Result<()> {
     ))
 }
 
-fn print(line: &str) -> anyhow::Result<()> {
+pub(super) fn print(line: &str) -> anyhow::Result<()> {
     say(format_args!("{line}")).map_err(|failure| match failure {
         Failure::Usage(message) | Failure::Other(message) => anyhow::anyhow!(message),
     })
