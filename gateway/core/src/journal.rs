@@ -77,6 +77,15 @@ pub struct Draft {
     pub trace_id: [u8; 16],
 }
 
+/// What a caller has signed itself, kept beside the entry of its call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallerSignature {
+    /// The bytes that were signed: a signature base (RFC 9421 section 2.5).
+    pub base: Vec<u8>,
+    /// The signature, as its algorithm makes it.
+    pub value: Vec<u8>,
+}
+
 /// A record that an entry changed, without its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Touched {

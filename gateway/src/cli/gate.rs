@@ -9,7 +9,7 @@ use desmigratif_core::journal::{Draft, EntryKind};
 use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
 
-use crate::access::{Admission, Directory, Policy, Refusal};
+use crate::access::{Admission, Attempt, Directory, Policy, Refusal};
 use crate::edge::layers;
 use crate::exchange::Exchange;
 use crate::fault::{ErrorReason, Fault, fault};
@@ -27,15 +27,10 @@ pub(super) struct Gate {
 impl layers::Authorise for Gate {
     type Permit = Admission;
 
-    fn authorise(
-        &self,
-        agency: &Arc<Agency>,
-        path: &str,
-        purpose: Option<&str>,
-    ) -> Result<Admission, Status> {
-        self.policy.admit(agency, path, purpose).map_err(|refusal| {
+    fn authorise(&self, agency: &Arc<Agency>, attempt: Attempt<'_>) -> Result<Admission, Status> {
+        self.policy.admit(agency, attempt).map_err(|refusal| {
             if refusal != Refusal::MethodUnknown {
-                self.journal(agency, path, purpose);
+                self.journal(agency, attempt);
             }
             to_fault(refusal).into_status()
         })
@@ -45,13 +40,13 @@ impl layers::Authorise for Gate {
 impl Gate {
     /// Journals a refusal, after the caller has its answer: it discloses nothing, so nothing waits
     /// for it. Bounded by the agency's own limits, which come before the gate.
-    fn journal(&self, agency: &Agency, path: &str, purpose: Option<&str>) {
+    fn journal(&self, agency: &Agency, attempt: Attempt<'_>) {
         let exchange = self.exchange.clone();
         let entry = Draft {
             kind: EntryKind::Refusal,
             agency: agency.id.clone(),
-            purpose: purpose.and_then(Purpose::parse),
-            method: path.trim_start_matches('/').to_owned(),
+            purpose: attempt.purpose.and_then(Purpose::parse),
+            method: attempt.path.trim_start_matches('/').to_owned(),
             request_digest: [0; 32],
             subjects: Vec::new(),
             classes: Classes::NONE,
@@ -96,6 +91,12 @@ fn to_fault(refusal: Refusal) -> Fault {
             ErrorReason::PurposeNotHeld,
             "your agency does not hold the stated purpose; WhoAmI names those that it holds",
             "instansi Anda tidak memiliki tujuan ini; WhoAmI menyebut tujuan yang dimiliki",
+        ),
+        Refusal::SignatureRequired => fault(
+            Code::PermissionDenied,
+            ErrorReason::SignatureRequired,
+            "your agency may call this method for this purpose only when it signs the call (RFC 9421)",
+            "instansi Anda hanya boleh memanggil metode ini untuk tujuan ini dengan tanda tangan (RFC 9421)",
         ),
         Refusal::NotPermitted => fault(
             Code::PermissionDenied,

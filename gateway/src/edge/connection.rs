@@ -63,6 +63,11 @@ impl Connection {
         Ok(peer)
     }
 
+    /// The certificate that it was opened with, DER; empty when it could not be read.
+    pub(crate) fn certificate(&self) -> &[u8] {
+        self.chain.leaf()
+    }
+
     pub(crate) fn activity(&self) -> &Activity {
         &self.activity
     }

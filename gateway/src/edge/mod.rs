@@ -18,6 +18,7 @@ pub mod layers;
 pub mod listener;
 pub mod metrics;
 pub mod operators;
+mod signature;
 pub mod tls;
 
 pub use carry::{Carried, carry};

@@ -222,6 +222,11 @@ impl VerifiedChain {
         Self { chain, generation: AtomicU64::new(u64::MAX), counts_until: AtomicI64::new(i64::MIN) }
     }
 
+    /// The certificate of the chain's owner, DER.
+    pub(crate) fn leaf(&self) -> &[u8] {
+        self.chain.first().map(|leaf| leaf.as_ref()).unwrap_or_default()
+    }
+
     /// Whether the chain counts at `now`. Asks the verifier only when the last answer is too old:
     /// two threads may both ask, which costs a verification and nothing else.
     pub(crate) fn counts(&self, tls: &Tls, now: Timestamp) -> bool {

@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::*;
-use crate::access::{Admission, Policy, Source};
+use crate::access::{Admission, Attempt, Policy, Source};
 use crate::store::sqlite::Sqlite;
 use crate::store::vault::KeyRing;
 
@@ -131,8 +131,8 @@ fn call(left: Duration) -> Call {
     });
     let path = "/desmigratif.identity.v1.IdentityService/VerifyIdentity";
     let policy = Policy::load(Source::BuiltIn).unwrap();
-    let Ok(Admission::Contract(permit)) = policy.admit(&agency, path, Some("identity-check"))
-    else {
+    let attempt = Attempt { path, purpose: Some("identity-check"), signed: false };
+    let Ok(Admission::Contract(permit)) = policy.admit(&agency, attempt) else {
         panic!("Kemendagri may check identities");
     };
     let deadline = Deadline(tokio::time::Instant::now() + left);

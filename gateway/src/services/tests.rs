@@ -28,7 +28,7 @@ use tonic::{Code, Request, Status};
 
 use super::village::Villages;
 use super::worker::Workers;
-use crate::access::{Policy, Source};
+use crate::access::{Attempt, Policy, Source};
 use crate::deadline::Deadline;
 use crate::exchange::{Exchange, Ministries, register};
 use crate::store::sqlite::Sqlite;
@@ -169,7 +169,8 @@ fn admitted<M>(message: M, path: &str, purpose: Purpose) -> Request<M> {
     });
     let mut request = Request::new(message);
     let policy = Policy::load(Source::BuiltIn).unwrap();
-    let admission = policy.admit(&kemnaker, path, Some(purpose.as_str())).unwrap();
+    let attempt = Attempt { path, purpose: Some(purpose.as_str()), signed: false };
+    let admission = policy.admit(&kemnaker, attempt).unwrap();
     request.extensions_mut().insert(admission);
     let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     request.extensions_mut().insert(Deadline(deadline));

@@ -9,6 +9,8 @@ use desmigratif_core::agency::Agency;
 use http::HeaderMap;
 use tonic::Status;
 
+pub use crate::access::Attempt;
+
 /// The metadata in which a caller states its purpose.
 pub const PURPOSE_METADATA: &str = "desmigratif-purpose";
 
@@ -17,21 +19,15 @@ pub trait Authorise: Send + Sync + 'static {
     /// Proof that the call is allowed, found in the extensions of the request by its service.
     type Permit: Clone + Send + Sync + 'static;
 
-    /// Decides on a call of the method at `path` ("/desmigratif.village.v1.VillageService/GetVillage")
-    /// by `agency`. `purpose` is what the caller stated: `None` when it stated none, and a text that
-    /// is no purpose when it stated several or one that cannot be read.
+    /// Decides on a call by `agency`.
     ///
     /// # Errors
     /// The status that the caller gets when the call is not allowed.
-    fn authorise(
-        &self,
-        agency: &Arc<Agency>,
-        path: &str,
-        purpose: Option<&str>,
-    ) -> Result<Self::Permit, Status>;
+    fn authorise(&self, agency: &Arc<Agency>, attempt: Attempt<'_>)
+    -> Result<Self::Permit, Status>;
 }
 
-/// The purpose that the headers state, in the terms of [`Authorise::authorise`].
+/// The purpose that the headers state, in the terms of [`Attempt`].
 pub(crate) fn stated_purpose(headers: &HeaderMap) -> Option<&str> {
     let mut stated = headers.get_all(PURPOSE_METADATA).iter();
     match (stated.next(), stated.next()) {

@@ -4,13 +4,15 @@
 //! one place and a call costs no allocation per step. Each step is a module with its own tests.
 //!
 //! Invariant: a service sees only calls that passed every step, with [`PeerIdentity`],
-//! `Arc<Agency>`, [`Deadline`] and the authoriser's permit in the request's extensions.
+//! `Arc<Agency>`, [`Deadline`], the authoriser's permit and, of a signed call, the
+//! [`CallerSignature`] in the request's extensions.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use desmigratif_core::journal::CallerSignature;
 use http::{Request, Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -22,6 +24,7 @@ use tracing::Instrument;
 use super::carry::Carried;
 use super::connection::Connection;
 use super::metrics::Metrics;
+use super::signature::{Content, Signed};
 use crate::access::limits::{Limits, OfAgency};
 use crate::fault::{self, Fault, reason_name};
 
@@ -34,10 +37,11 @@ mod observe;
 mod panics;
 mod protocol;
 mod shed;
+mod signature;
 
 pub use answer::AnswerBody;
 use answer::Held;
-pub use authorise::{Authorise, PURPOSE_METADATA};
+pub use authorise::{Attempt, Authorise, PURPOSE_METADATA};
 pub use deadline::Deadline;
 pub use identity::Directory;
 pub use protocol::Methods;
@@ -91,6 +95,7 @@ pub struct Layers<S, A> {
     identify: identity::Identify,
     deadlines: deadline::Deadlines,
     limits: Arc<Limits>,
+    signatures: signature::Verify,
     largest_message: usize,
 }
 
@@ -100,6 +105,8 @@ struct Admitted<'m> {
     deadline: Deadline,
     limits: Arc<OfAgency>,
     places: (shed::Place, OwnedSemaphorePermit),
+    /// What the content must be, of a call that is signed.
+    content: Option<Box<Content>>,
 }
 
 impl<S, A: Authorise> Layers<S, A> {
@@ -112,12 +119,13 @@ impl<S, A: Authorise> Layers<S, A> {
             methods,
             metrics,
             shed: shed::Shed::new(settings.concurrent_calls),
-            identify: identity::Identify::new(directory, clock),
+            identify: identity::Identify::new(directory, clock.clone()),
             deadlines: deadline::Deadlines {
                 default: settings.default_deadline,
                 maximum: settings.maximum_deadline,
             },
             limits,
+            signatures: signature::Verify::new(clock),
             largest_message: settings.largest_message,
         }
     }
@@ -150,12 +158,17 @@ impl<S, A: Authorise> Layers<S, A> {
         let limits = self.limits.of(&peer.agency_id);
         let agency_place = self.counted(limits.begin().map_err(Fault::from))?;
         // 7. authorise: default deny, before a byte of the body is read.
-        let purpose = authorise::stated_purpose(request.headers());
-        let permit = self
-            .authorise
-            .authorise(&agency, request.uri().path(), purpose)
-            .map_err(Refusal::Grpc)?;
-        // 8. body guard: put around the body by the caller of this list; works while it is read.
+        let attempt = Attempt {
+            path: request.uri().path(),
+            purpose: authorise::stated_purpose(request.headers()),
+            signed: signature::Verify::is_there(request),
+        };
+        let permit = self.authorise.authorise(&agency, attempt).map_err(Refusal::Grpc)?;
+        // 8. signature: after the cheaper refusals, for it costs the most.
+        let signed =
+            attempt.signed.then(|| self.signatures.verified(request, method, connection, peer));
+        let signed = signed.transpose()?;
+        // 9. body guard: put around the body by the caller of this list; works while it is read.
 
         let peer = peer.clone();
         let extensions = request.extensions_mut();
@@ -163,7 +176,11 @@ impl<S, A: Authorise> Layers<S, A> {
         extensions.insert(agency);
         extensions.insert(deadline);
         extensions.insert(permit);
-        Ok(Admitted { method, deadline, limits, places: (place, agency_place) })
+        let content = signed.map(|Signed { base, value, content }| {
+            extensions.insert(CallerSignature { base, value });
+            Box::new(content)
+        });
+        Ok(Admitted { method, deadline, limits, places: (place, agency_place), content })
     }
 
     /// Counts a refusal for load by its reason.
@@ -193,8 +210,8 @@ where
         let span = observed.span().clone();
 
         let answered = async {
-            let admitted = self.admit(&connection, method, &mut request, &span)?;
-            let response = self.serve(request, &admitted).await?;
+            let mut admitted = self.admit(&connection, method, &mut request, &span)?;
+            let response = self.serve(request, &mut admitted).await?;
             Ok((response, admitted))
         };
         let answered = panics::caught_future(answered.instrument(span.clone())).await;
@@ -215,17 +232,19 @@ where
     async fn serve<B>(
         &self,
         request: Request<B>,
-        admitted: &Admitted<'_>,
+        admitted: &mut Admitted<'_>,
     ) -> Result<Response<Body>, Refusal>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let guard = |inner| {
-            let limits = admitted.limits.clone();
-            body::GuardedBody::new(inner, admitted.method, self.largest_message, limits)
+        let rules = body::Rules {
+            client_streaming: admitted.method.client_streaming,
+            largest: self.largest_message,
+            content: admitted.content.take(),
         };
-        let request = request.map(|inner| Body::new(guard(inner)));
+        let limits = admitted.limits.clone();
+        let request = request.map(|inner| Body::new(body::GuardedBody::new(inner, rules, limits)));
         match tokio::time::timeout_at(admitted.deadline.0, self.services.clone().call(request))
             .await
         {

@@ -32,7 +32,7 @@ use tonic::service::Routes;
 use tower::Service;
 
 use super::layers::Directory;
-use super::layers::{self, Authorise, Deadline, Methods};
+use super::layers::{self, Attempt, Authorise, Deadline, Methods};
 use super::listener::{self, Drained, Listener};
 use super::metrics::Metrics;
 use super::tls::{Files, Tls};
@@ -248,12 +248,8 @@ struct Permit(String);
 impl Authorise for AnyPurposeButCuriosity {
     type Permit = Permit;
 
-    fn authorise(
-        &self,
-        agency: &Arc<Agency>,
-        path: &str,
-        purpose: Option<&str>,
-    ) -> Result<Permit, Status> {
+    fn authorise(&self, agency: &Arc<Agency>, attempt: Attempt<'_>) -> Result<Permit, Status> {
+        let Attempt { path, purpose, .. } = attempt;
         match purpose {
             Some("curiosity") => Err(Status::permission_denied("curiosity")),
             _ => Ok(Permit(format!("{} {path} {purpose:?}", agency.id))),
