@@ -4,7 +4,7 @@
 //! one place and a call costs no allocation per step. Each step is a module with its own tests.
 //!
 //! Invariant: a service sees only calls that passed every step, with [`PeerIdentity`],
-//! `Arc<Agency>`, [`Deadline`] and the authoriser's permit in the request's extensions.
+//! `Arc<Agency>`, `Credentials`, [`Deadline`] and the authoriser's permit in the request's extensions.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ mod shed;
 
 pub use answer::AnswerBody;
 use answer::Held;
-pub use authorise::{Authorise, PURPOSE_METADATA};
+pub use authorise::{Asking, Authorise, PURPOSE_METADATA};
 pub use deadline::Deadline;
 pub use identity::Directory;
 pub use protocol::Methods;
@@ -142,7 +142,7 @@ impl<S, A: Authorise> Layers<S, A> {
         // 3. protocol: what is no gRPC call needs no answer about identities.
         let method = protocol::check(request, method)?;
         // 4. identity: everything below is per agency.
-        let (peer, agency) = self.identify.caller(connection)?;
+        let (peer, agency, credentials) = self.identify.caller(connection)?;
         span.record("agency", peer.agency_id.as_str());
         // 5. deadline: known before anything is decoded or waits.
         let deadline = self.deadlines.of(request.headers(), begun)?;
@@ -151,16 +151,16 @@ impl<S, A: Authorise> Layers<S, A> {
         let agency_place = self.counted(limits.begin().map_err(Fault::from))?;
         // 7. authorise: default deny, before a byte of the body is read.
         let purpose = authorise::stated_purpose(request.headers());
-        let permit = self
-            .authorise
-            .authorise(&agency, request.uri().path(), purpose)
-            .map_err(Refusal::Grpc)?;
+        let path = request.uri().path();
+        let asking = Asking { agency: &agency, path, purpose, credentials: &credentials };
+        let permit = self.authorise.authorise(&asking).map_err(Refusal::Grpc)?;
         // 8. body guard: put around the body by the caller of this list; works while it is read.
 
         let peer = peer.clone();
         let extensions = request.extensions_mut();
         extensions.insert(peer);
         extensions.insert(agency);
+        extensions.insert(credentials);
         extensions.insert(deadline);
         extensions.insert(permit);
         Ok(Admitted { method, deadline, limits, places: (place, agency_place) })
