@@ -9,8 +9,8 @@ use desmigratif_core::journal::{Draft, EntryKind};
 use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
 
-use crate::access::{Admission, Attempt, Directory, Policy, Refusal};
-use crate::edge::layers;
+use crate::access::{Admission, Directory, Policy, Refusal};
+use crate::edge::layers::{self, Asking};
 use crate::exchange::Exchange;
 use crate::fault::{ErrorReason, Fault, fault};
 
@@ -27,10 +27,10 @@ pub(super) struct Gate {
 impl layers::Authorise for Gate {
     type Permit = Admission;
 
-    fn authorise(&self, agency: &Arc<Agency>, attempt: Attempt<'_>) -> Result<Admission, Status> {
-        self.policy.admit(agency, attempt).map_err(|refusal| {
+    fn authorise(&self, asking: &Asking<'_>) -> Result<Admission, Status> {
+        self.policy.admit(asking.agency, asking.attempt).map_err(|refusal| {
             if refusal != Refusal::MethodUnknown {
-                self.journal(agency, attempt);
+                self.journal(asking);
             }
             to_fault(refusal).into_status()
         })
@@ -40,8 +40,8 @@ impl layers::Authorise for Gate {
 impl Gate {
     /// Journals a refusal, after the caller has its answer: it discloses nothing, so nothing waits
     /// for it. Bounded by the agency's own limits, which come before the gate.
-    fn journal(&self, agency: &Agency, attempt: Attempt<'_>) {
-        let exchange = self.exchange.clone();
+    fn journal(&self, &Asking { agency, attempt, credentials }: &Asking<'_>) {
+        let (exchange, credentials) = (self.exchange.clone(), credentials.clone());
         let entry = Draft {
             kind: EntryKind::Refusal,
             agency: agency.id.clone(),
@@ -53,7 +53,7 @@ impl Gate {
             trace_id: crate::telemetry::trace_id().map_or([0; 16], |id| id.to_bytes()),
         };
         self.refusals.spawn(async move {
-            if let Err(error) = exchange.record(entry).await {
+            if let Err(error) = exchange.record(entry, credentials).await {
                 tracing::error!(%error, "refusal not journalled");
             }
         });

@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use desmigratif_core::access::Classes;
 use desmigratif_core::clearance::ValidityPolicy;
+use desmigratif_core::credentials::Credentials;
 use desmigratif_core::journal::{Draft, EntryKind, Hash};
 use desmigratif_core::nik::Nik;
 use desmigratif_core::ports::clock::Clock;
@@ -92,6 +93,8 @@ pub struct Exchange {
 pub struct Call {
     /// The proof that it is allowed.
     pub permit: Permit,
+    /// What its caller was admitted with.
+    pub credentials: Credentials,
     /// The caller's id for the request; `None` on a read.
     pub request_id: Option<Uuid>,
     /// Keyed digest of method and body.
@@ -133,7 +136,7 @@ impl Exchange {
             return Ok(());
         };
         if exceeded.first {
-            self.record(Self::draft(EntryKind::Refusal, call)).await?;
+            self.record(Self::draft(EntryKind::Refusal, call), call.credentials.clone()).await?;
         }
         Err(Error::Limited(exceeded))
     }
@@ -154,7 +157,17 @@ impl Exchange {
 }
 
 #[cfg(test)]
-use {desmigratif_core::agency::Allowance, std::collections::HashMap};
+use {
+    desmigratif_core::agency::Allowance, desmigratif_core::credentials::Chain,
+    std::collections::HashMap,
+};
+
+/// Credentials to test with: no certificate is in them.
+#[cfg(test)]
+pub(crate) fn credentials_of_tests() -> Credentials {
+    let chain = Chain::new(vec![b"a certificate".to_vec()]).expect("it is one");
+    Credentials { chain: Arc::new(chain), revocation: None, signature: None }
+}
 
 #[cfg(test)]
 impl Exchange {

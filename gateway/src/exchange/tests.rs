@@ -138,6 +138,7 @@ fn call(left: Duration) -> Call {
     let deadline = Deadline(tokio::time::Instant::now() + left);
     Call {
         permit,
+        credentials: credentials_of_tests(),
         request_id: Some(Uuid::now_v7()),
         digest: [0; 32],
         trace_id: [0; 16],

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use desmigratif::access::limits::Limits;
 use desmigratif::access::{Directory, TrustDomain};
-use desmigratif::edge::layers::{self, Attempt, Authorise, Methods};
+use desmigratif::edge::layers::{self, Asking, Authorise, Methods};
 use desmigratif::edge::listener::{self, Drained, Listener};
 use desmigratif::edge::metrics::Metrics;
 use desmigratif::edge::tls::{Files, Tls};
@@ -46,8 +46,8 @@ struct TheSuite;
 impl Authorise for TheSuite {
     type Permit = ();
 
-    fn authorise(&self, _: &Arc<Agency>, attempt: Attempt<'_>) -> Result<(), Status> {
-        match attempt.path.starts_with("/connectrpc.conformance.v1.ConformanceService/") {
+    fn authorise(&self, asking: &Asking<'_>) -> Result<(), Status> {
+        match asking.attempt.path.starts_with("/connectrpc.conformance.v1.ConformanceService/") {
             true => Ok(()),
             false => Err(Status::permission_denied("another service")),
         }

@@ -4,15 +4,15 @@
 //! one place and a call costs no allocation per step. Each step is a module with its own tests.
 //!
 //! Invariant: a service sees only calls that passed every step, with [`PeerIdentity`],
-//! `Arc<Agency>`, [`Deadline`], the authoriser's permit and, of a signed call, the
-//! [`CallerSignature`] in the request's extensions.
+//! `Arc<Agency>`, `Credentials`, [`Deadline`] and the authoriser's permit in the request's
+//! extensions; of a call that is signed, the credentials hold the signature, and its content is what
+//! was signed.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use desmigratif_core::journal::CallerSignature;
 use http::{Request, Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -24,7 +24,7 @@ use tracing::Instrument;
 use super::carry::Carried;
 use super::connection::Connection;
 use super::metrics::Metrics;
-use super::signature::{Content, Signed};
+use super::signature::Content;
 use crate::access::limits::{Limits, OfAgency};
 use crate::fault::{self, Fault, reason_name};
 
@@ -41,7 +41,7 @@ mod signature;
 
 pub use answer::AnswerBody;
 use answer::Held;
-pub use authorise::{Attempt, Authorise, PURPOSE_METADATA};
+pub use authorise::{Asking, Attempt, Authorise, PURPOSE_METADATA};
 pub use deadline::Deadline;
 pub use identity::Directory;
 pub use protocol::Methods;
@@ -150,7 +150,7 @@ impl<S, A: Authorise> Layers<S, A> {
         // 3. protocol: what is no gRPC call needs no answer about identities.
         let method = protocol::check(request, method)?;
         // 4. identity: everything below is per agency.
-        let (peer, agency) = self.identify.caller(connection)?;
+        let (peer, agency, mut credentials) = self.identify.caller(connection)?;
         span.record("agency", peer.agency_id.as_str());
         // 5. deadline: known before anything is decoded or waits.
         let deadline = self.deadlines.of(request.headers(), begun)?;
@@ -161,25 +161,26 @@ impl<S, A: Authorise> Layers<S, A> {
         let attempt = Attempt {
             path: request.uri().path(),
             purpose: authorise::stated_purpose(request.headers()),
-            signed: signature::Verify::is_there(request),
+            signed: signature::is_there(request.headers()),
         };
-        let permit = self.authorise.authorise(&agency, attempt).map_err(Refusal::Grpc)?;
+        let asking = Asking { agency: &agency, attempt, credentials: &credentials };
+        let permit = self.authorise.authorise(&asking).map_err(Refusal::Grpc)?;
         // 8. signature: after the cheaper refusals, for it costs the most.
-        let signed =
-            attempt.signed.then(|| self.signatures.verified(request, method, connection, peer));
-        let signed = signed.transpose()?;
+        let mut content = None;
+        if attempt.signed {
+            let signed = self.signatures.verified(request, method, &credentials.chain)?;
+            credentials.signature = Some(Arc::new(signed.signature));
+            content = Some(Box::new(signed.content));
+        }
         // 9. body guard: put around the body by the caller of this list; works while it is read.
 
         let peer = peer.clone();
         let extensions = request.extensions_mut();
         extensions.insert(peer);
         extensions.insert(agency);
+        extensions.insert(credentials);
         extensions.insert(deadline);
         extensions.insert(permit);
-        let content = signed.map(|Signed { base, value, content }| {
-            extensions.insert(CallerSignature { base, value });
-            Box::new(content)
-        });
         Ok(Admitted { method, deadline, limits, places: (place, agency_place), content })
     }
 

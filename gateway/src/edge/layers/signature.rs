@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
+use desmigratif_core::credentials::Chain;
 use desmigratif_core::ports::clock::Clock;
 use http::Request;
 use tonic::Code;
 
 use super::protocol::Method;
-use crate::access::PeerIdentity;
-use crate::edge::connection::Connection;
-use crate::edge::signature::{Message, Refused, Signed, Signer, is_there, verify};
+pub(crate) use crate::edge::signature::is_there;
+use crate::edge::signature::{Message, Refused, Signed, verify};
 use crate::fault::{ErrorReason, Fault, fault};
 
 /// The step.
@@ -25,18 +25,13 @@ impl Verify {
         Self { clock }
     }
 
-    /// Whether a call says that it is signed.
-    pub(crate) fn is_there<B>(request: &Request<B>) -> bool {
-        is_there(request.headers())
-    }
-
-    /// The signature of a call that is signed, which is the caller's and counts now.
+    /// The signature of a call that is signed, which the owner of the chain has made and which counts
+    /// now.
     pub(crate) fn verified<B>(
         &self,
         request: &Request<B>,
         method: &Method,
-        connection: &Connection,
-        peer: &PeerIdentity,
+        chain: &Chain,
     ) -> Result<Signed, Fault> {
         if method.client_streaming {
             return Err(stream());
@@ -47,9 +42,7 @@ impl Verify {
             authority: request.uri().authority(),
             headers: request.headers(),
         };
-        let signer =
-            Signer { certificate: connection.certificate(), fingerprint: &peer.fingerprint_sha256 };
-        verify(&message, signer, self.clock.now()).map_err(|why| {
+        verify(&message, chain, self.clock.now()).map_err(|why| {
             tracing::debug!(%why, "signature refused");
             refused(why)
         })

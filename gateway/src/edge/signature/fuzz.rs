@@ -24,9 +24,9 @@ fn signature(bytes: &[u8]) {
         headers.append(name, value);
     }
     // Whatever it says, no key has signed it.
-    let signer = Signer { certificate: b"noise", fingerprint: &[0; 32] };
+    let chain = Chain::new(vec![b"noise".to_vec()]).expect("it has a first");
     let now = Timestamp::from_second(1_795_500_000).expect("a day in November 2026");
-    assert!(verify(&of(&headers), signer, now).is_err());
+    assert!(verify(&of(&headers), &chain, now).is_err());
 
     let Ok(described) = Described::read(&headers, TAG) else { return };
     let Ok(base) = described.base(&of(&headers)) else { return };

@@ -4,6 +4,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256,
     RSA_PSS_2048_8192_SHA512, UnparsedPublicKey, VerificationAlgorithm,
 };
+use desmigratif_core::credentials::Chain;
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_PKCS1_RSAENCRYPTION,
     OID_SIG_ED25519,
@@ -29,11 +30,13 @@ const RSA: &[Algorithm] = &[
 pub(super) struct Key(UnparsedPublicKey<Vec<u8>>);
 
 impl Key {
-    /// The key of a certificate, DER, for a signature that states this algorithm, or none.
-    pub(super) fn of_certificate(der: &[u8], algorithm: Option<&str>) -> Result<Self, Refused> {
-        // TLS has read it before: it is a certificate.
-        let (_, certificate) =
-            X509Certificate::from_der(der).map_err(|_| Refused::AnotherAlgorithm)?;
+    /// The key of a chain's owner, for a signature that states this algorithm, or none.
+    pub(super) fn of_chain(chain: &Chain, algorithm: Option<&str>) -> Result<Self, Refused> {
+        // TLS has read it before, so it is a certificate.
+        let certificate = chain.certificates().first().map(|der| X509Certificate::from_der(der));
+        let Some(Ok((_, certificate))) = certificate else {
+            return Err(Refused::AnotherAlgorithm);
+        };
         Self::of_info(certificate.public_key(), algorithm)
     }
 

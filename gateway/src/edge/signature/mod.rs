@@ -19,6 +19,7 @@ mod key;
 #[cfg(test)]
 mod tests;
 
+use desmigratif_core::credentials::{CallerSignature, Chain};
 use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
 use sfv::{BareItem, Parameters};
@@ -56,21 +57,10 @@ const LARGEST_BASE: usize = 4096;
 /// A signature that counts.
 #[derive(Debug)]
 pub(crate) struct Signed {
-    /// What was signed (RFC 9421 section 2.5).
-    pub(crate) base: Vec<u8>,
-    /// The signature, as its algorithm makes it.
-    pub(crate) value: Vec<u8>,
+    /// What was signed, and the signature as its algorithm makes it.
+    pub(crate) signature: CallerSignature,
     /// What the content must be.
     pub(crate) content: Content,
-}
-
-/// Who must have signed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Signer<'a> {
-    /// The certificate of the connection, DER.
-    pub(crate) certificate: &'a [u8],
-    /// Its SHA-256.
-    pub(crate) fingerprint: &'a [u8; 32],
 }
 
 /// Why a signature does not count.
@@ -117,19 +107,19 @@ pub(crate) fn is_there(headers: &HeaderMap) -> bool {
     headers.contains_key(SIGNATURE_INPUT) || headers.contains_key(SIGNATURE)
 }
 
-/// Verifies the signature of a call that has one.
+/// Verifies the signature of a call that has one, by the first certificate of the caller's chain.
 ///
 /// # Errors
 /// [`Refused`].
 pub(crate) fn verify(
     message: &Message<'_>,
-    signer: Signer<'_>,
+    chain: &Chain,
     now: Timestamp,
 ) -> Result<Signed, Refused> {
     let described = Described::read(message.headers, TAG)?;
     covers_enough(&described, message.headers)?;
     let parameters = Stated::read(described.parameters())?;
-    if parameters.key_id != hex::encode(signer.fingerprint) {
+    if parameters.key_id != hex::encode(chain.fingerprint()) {
         return Err(Refused::AnotherKey);
     }
     if !parameters.count_at(now) {
@@ -140,11 +130,11 @@ pub(crate) fn verify(
     if base.len() > LARGEST_BASE {
         return Err(Refused::TooLong);
     }
-    let key = Key::of_certificate(signer.certificate, parameters.algorithm)?;
+    let key = Key::of_chain(chain, parameters.algorithm)?;
     if !key.has_signed(&base, &described.value) {
         return Err(Refused::NotVerified);
     }
-    Ok(Signed { base, value: described.value, content })
+    Ok(Signed { signature: CallerSignature { base, value: described.value }, content })
 }
 
 /// Checks that a signature covers all that it must and nothing that it may not.

@@ -16,22 +16,23 @@ const COVERED: &str = r#""@method" "@path" "content-digest" "desmigratif-purpose
 /// A caller with a certificate.
 struct Caller {
     key: EcdsaKeyPair,
-    certificate: Vec<u8>,
-    fingerprint: [u8; 32],
+    chain: Chain,
 }
 
 impl Caller {
     fn new() -> Self {
         let (chain, key) = TestCa::new().issue(&Leaf::agency("klinik-01"));
-        let certificate = chain[0].to_vec();
+        let chain = Chain::new(vec![chain[0].to_vec()]);
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.secret_der());
-        let fingerprint = Sha256::digest(&certificate).into();
-        Self { key: key.unwrap(), certificate, fingerprint }
+        Self { key: key.unwrap(), chain: chain.unwrap() }
     }
 
     /// The parameters of a signature as they should be.
     fn parameters(&self) -> String {
-        format!("created={NOW};keyid=\"{}\";tag=\"desmigratif\"", hex::encode(self.fingerprint))
+        format!(
+            "created={NOW};keyid=\"{}\";tag=\"desmigratif\"",
+            hex::encode(self.chain.fingerprint())
+        )
     }
 
     /// Signs a request, covering what is said, whether or not it counts.
@@ -47,8 +48,7 @@ impl Caller {
     }
 
     fn verified(&self, request: &Request<()>, now: i64) -> Result<Signed, Refused> {
-        let signer = Signer { certificate: &self.certificate, fingerprint: &self.fingerprint };
-        verify(&message(request), signer, Timestamp::from_second(now).unwrap())
+        verify(&message(request), &self.chain, Timestamp::from_second(now).unwrap())
     }
 
     /// The verdict on a signature with such components and parameters.
@@ -83,7 +83,8 @@ fn a_signature_that_is_right_counts_and_is_kept_with_what_it_signed() {
     let caller = Caller::new();
     let mut request = request();
     caller.sign(&mut request, COVERED, &caller.parameters());
-    let Signed { base, value, mut content } = caller.verified(&request, NOW).unwrap();
+    let Signed { signature: CallerSignature { base, value }, mut content } =
+        caller.verified(&request, NOW).unwrap();
     let base = String::from_utf8(base).unwrap();
     assert!(base.starts_with("\"@method\": POST\n\"@path\": /desmigratif.health.v1."), "{base}");
     assert!(base.contains("\"desmigratif-purpose\": clearance-submission\n"), "{base}");

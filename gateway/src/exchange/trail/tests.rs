@@ -13,7 +13,7 @@ use jiff::SignedDuration;
 use super::*;
 use crate::access::{Admission, Attempt, Policy, Source};
 use crate::deadline::Deadline;
-use crate::exchange::{Answers, Ministries, register};
+use crate::exchange::{Answers, Ministries, credentials_of_tests, register};
 use crate::store::sqlite::Sqlite;
 use crate::store::vault::KeyRing;
 
@@ -47,6 +47,7 @@ fn call() -> Call {
     };
     Call {
         permit,
+        credentials: credentials_of_tests(),
         request_id: Some(Uuid::now_v7()),
         digest: [0; 32],
         trace_id: [0; 16],

@@ -69,7 +69,7 @@ const APPLICATION: i64 = 0x4453_4D47;
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// The steps from an empty file to today's schema, in order. Never change one that was released.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/0001_store.sql"),
     include_str!("migrations/0002_outbox.sql"),
     include_str!("migrations/0003_sealed.sql"),
@@ -77,6 +77,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0005_trail.sql"),
     include_str!("migrations/0006_witnessed.sql"),
     include_str!("migrations/0007_succession.sql"),
+    include_str!("migrations/0008_credentials.sql"),
 ];
 
 /// The first schema under which nothing personal lies in clear.
