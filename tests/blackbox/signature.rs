@@ -2,11 +2,18 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, UnparsedPublicKey,
+};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use desmigratif::store::sqlite::Sqlite;
+use desmigratif::store::vault::KeyRing;
+use desmigratif_core::journal::EntryKind;
 use desmigratif_core::ports::clock::{Clock as _, SystemClock};
+use desmigratif_core::ports::store::Store as _;
 use desmigratif_proto::health::v1::SubmitClearanceResponse;
 use desmigratif_proto::worker::v1::LookupWorkerRequest;
 use prost::Message as _;
@@ -14,9 +21,10 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest as _, Sha256};
 use tonic::Code;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::calls::{register, registration, submission, submit};
-use crate::folder::prepared;
+use crate::folder::{files, prepared};
 use crate::gateway::{Gateway, binary, fresh_nik, reason, run_command};
 use crate::journal::entries;
 use crate::raw::{Answer, Identity, Raw, framed};
@@ -107,6 +115,64 @@ async fn a_signed_change_is_made_and_its_repetition_is_signed_anew() {
         answers.push(SubmitClearanceResponse::decode(&answer.body[5..]).unwrap());
     }
     assert_eq!(answers[0], answers[1], "one effect");
+}
+
+/// The store of a gateway that has stopped, opened with its own key.
+fn store(data: &Path) -> Sqlite {
+    let key = std::fs::read_to_string(data.join("encryption.key")).unwrap();
+    let key: [u8; 32] = hex::decode(key.trim()).unwrap().try_into().unwrap();
+    let ring = KeyRing::of([("dev".to_owned(), key.into())]).unwrap();
+    Sqlite::open(&data.join("store.sqlite"), Arc::new(SystemClock), ring).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_callers_have_signed_lies_sealed_beside_its_entry_and_verifies_by_their_certificate() {
+    let mut gateway = Gateway::start();
+    let kemnaker = gateway.identity("kemnaker");
+    let nik = fresh_nik();
+    register(&gateway.connect("kemnaker").await, registration(&nik)).await.unwrap();
+    let clinic = gateway.identity(CLINIC);
+    let submitted = submission(&nik).encode_to_vec();
+    let screening = ("desmigratif-purpose", "placement-screening");
+    let looked_up = LookupWorkerRequest { nik }.encode_to_vec();
+    let mut signed = Vec::new();
+    for (identity, path, purpose, message) in
+        [(&clinic, SUBMIT, PURPOSE, &submitted), (&kemnaker, LOOK_UP, screening, &looked_up)]
+    {
+        let call = Signed::by(identity, path, purpose, message, 0);
+        let mut client = Raw::connect(&gateway, identity).await;
+        assert_eq!(call.clone().send(&mut client).await.status.unwrap().code(), Code::Ok);
+        signed.push(call);
+    }
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+
+    let store = store(gateway.data());
+    let entries = store.entries(0, 1_000).await.unwrap();
+    let mut kept = Vec::new();
+    for entry in entries {
+        let Some(signature) = store.signature(entry.index).await.unwrap() else { continue };
+        assert_eq!(entry.caller.signature, Some(signature.digest()), "the leaf names it");
+        let chain = store.chain(&entry.caller.certificate.unwrap()).await.unwrap().unwrap();
+        let (_, certificate) = X509Certificate::from_der(&chain.certificates()[0]).unwrap();
+        let key = &certificate.public_key().subject_public_key.data;
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key);
+        key.verify(&signature.base, &signature.value).expect("the caller has signed it");
+        kept.push((entry.draft.kind, String::from_utf8(signature.base).unwrap()));
+    }
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    for ((kind, base), (call, expected)) in
+        kept.iter().zip(signed.iter().zip([EntryKind::Change, EntryKind::Disclosure]))
+    {
+        assert_eq!(*kind, expected);
+        assert!(base.contains(call.path) && base.contains(&call.digest), "{base}");
+    }
+    // A NIK could be guessed from the digest of a request that holds little else.
+    drop(store);
+    for (path, bytes) in files(gateway.data()) {
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!signed.iter().any(|it| text.contains(&it.digest)), "{}", path.display());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -117,19 +117,38 @@ pub struct CallerSignature {
 }
 
 impl CallerSignature {
-    /// SHA-256 of both parts, each behind its length as a big-endian u32.
+    /// Both parts, each behind its length as a big-endian u32: how the signature is kept.
     ///
     /// # Panics
     /// Never: the edge bounds what a caller sends far below 4 GiB.
     #[must_use]
-    pub fn digest(&self) -> Hash {
-        let mut digest = Sha256::new();
+    pub fn document(&self) -> Vec<u8> {
+        let mut document = Vec::with_capacity(8 + self.base.len() + self.value.len());
         for part in [&self.base, &self.value] {
             let length = u32::try_from(part.len()).expect("the edge bounds what a caller sends");
-            digest.update(length.to_be_bytes());
-            digest.update(part);
+            document.extend_from_slice(&length.to_be_bytes());
+            document.extend_from_slice(part);
         }
-        digest.finalize().into()
+        document
+    }
+
+    /// Reads what [`CallerSignature::document`] writes; anything else is none.
+    #[must_use]
+    pub fn of_document(document: &[u8]) -> Option<Self> {
+        let part = |bytes: &[u8]| {
+            let (length, rest) = bytes.split_first_chunk()?;
+            let (part, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+            Some((part.to_vec(), rest.to_vec()))
+        };
+        let (base, rest) = part(document)?;
+        let (value, rest) = part(&rest)?;
+        rest.is_empty().then_some(Self { base, value })
+    }
+
+    /// SHA-256 of the document.
+    #[must_use]
+    pub fn digest(&self) -> Hash {
+        Sha256::digest(self.document()).into()
     }
 }
 
@@ -159,5 +178,16 @@ mod tests {
             "the encoding is as documented"
         );
         assert_ne!(signature(b"ab", b"c"), signature(b"a", b"bc"));
+    }
+
+    #[test]
+    fn a_document_is_read_as_it_was_written_or_not_at_all() {
+        let signature = CallerSignature { base: b"ab".into(), value: b"c".into() };
+        let document = signature.document();
+        assert_eq!(CallerSignature::of_document(&document), Some(signature));
+        for end in 0..document.len() {
+            assert_eq!(CallerSignature::of_document(&document[..end]), None);
+        }
+        assert_eq!(CallerSignature::of_document(&[document, vec![0]].concat()), None);
     }
 }

@@ -136,7 +136,10 @@ impl Exchange {
             return Ok(());
         };
         if exceeded.first {
-            self.record(Self::draft(EntryKind::Refusal, call), call.credentials.clone()).await?;
+            // The entry concerns nobody, so that nobody's key could seal what a signature tells of
+            // the request.
+            let credentials = Credentials { signature: None, ..call.credentials.clone() };
+            self.record(Self::draft(EntryKind::Refusal, call), credentials).await?;
         }
         Err(Error::Limited(exceeded))
     }

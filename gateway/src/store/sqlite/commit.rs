@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
 use super::columns::Lock;
-use super::credentials::{self, Rows};
+use super::credentials::{self, KeptSignature, Rows};
 use super::fault::Failure;
 use super::keys::{Plan, Used};
 use super::{columns, keys, outbox, trail};
@@ -29,6 +29,7 @@ pub(super) struct Prepared {
     used: Vec<Used>,
     /// The answer to be kept.
     answer: Option<Sealed>,
+    signature: Option<KeptSignature>,
     salt: [u8; 16],
 }
 
@@ -83,7 +84,8 @@ impl Prepared {
             }
             _ => None,
         };
-        Ok(Self { writes, used: plan.used(), answer, salt, commit })
+        let signature = KeptSignature::new(&commit, plan);
+        Ok(Self { writes, used: plan.used(), answer, signature, salt, commit })
     }
 }
 
@@ -336,7 +338,7 @@ fn write(
     index: u64,
     at: Timestamp,
 ) -> Result<Done, Failure> {
-    let Prepared { commit, writes, used, answer, salt } = prepared;
+    let Prepared { commit, writes, used, answer, signature, salt } = prepared;
     let at_us = at.as_microsecond();
     keys::write_new(tx, used)?;
     let mut touched = Vec::with_capacity(writes.len());
@@ -362,8 +364,8 @@ fn write(
     let receipt = entry.receipt();
     let rows = credentials::keep(tx, commit.credentials.as_ref())?;
     write_entry(tx, &entry, rows, &receipt.leaf_hash, salt)?;
-    if let Some(signature) = commit.credentials.as_ref().and_then(|it| it.signature.as_ref()) {
-        credentials::keep_signature(tx, index, signature)?;
+    if let Some(signature) = signature {
+        signature.write(tx, index)?;
     }
     trail::write(tx, &entry, rows.certificate)?;
     if let Some(request) = &commit.request {

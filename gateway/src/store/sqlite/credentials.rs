@@ -3,12 +3,15 @@
 
 use desmigratif_core::credentials::{CallerSignature, Chain, Credentials, Revocation};
 use desmigratif_core::journal::Hash;
-use desmigratif_core::ports::store::Error;
+use desmigratif_core::ports::store::{Commit, Error};
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use sha2::{Digest as _, Sha256};
 
-use super::columns;
+use super::columns::{self, Lock};
 use super::commit::signed;
 use super::fault::Failure;
+use super::keys::Plan;
+use crate::store::vault::{KeyId, Place, Vault};
 
 /// The rows that an entry refers to.
 #[derive(Clone, Copy, Default)]
@@ -44,17 +47,37 @@ pub(super) fn keep(tx: &Connection, credentials: Option<&Credentials>) -> Result
     Ok(Rows { certificate: Some(certificate), revocation: Some(revocation) })
 }
 
-/// Keeps the signature of an entry's caller.
-pub(super) fn keep_signature(
-    tx: &Connection,
-    index: u64,
-    signature: &CallerSignature,
-) -> Result<()> {
-    tx.prepare_cached(
-        "INSERT INTO entry_signature (idx, digest, base, signature) VALUES (?1, ?2, ?3, ?4)",
-    )?
-    .execute(params![signed(index), signature.digest(), signature.base, signature.value])?;
-    Ok(())
+/// A caller's signature as it is kept: under the key of the person whom the entry concerns first, if
+/// it concerns anybody.
+pub(super) struct KeptSignature {
+    digest: Hash,
+    document: Vec<u8>,
+    sealed: Option<KeyId>,
+}
+
+impl KeptSignature {
+    /// The signature of a commit's caller, if there is one.
+    pub(super) fn new(commit: &Commit, plan: &Plan) -> Option<Self> {
+        let signature = commit.credentials.as_ref()?.signature.as_ref()?;
+        let (digest, document) = (signature.digest(), signature.document());
+        Some(match commit.person_of_signature() {
+            Some(person) => {
+                let key = plan.key(&person);
+                let document = key.seal(&Place::Signature { digest: &digest }, &document);
+                Self { digest, document, sealed: Some(key.id) }
+            }
+            None => Self { digest, document, sealed: None },
+        })
+    }
+
+    /// Writes it beside its entry.
+    pub(super) fn write(&self, tx: &Connection, index: u64) -> Result<()> {
+        tx.prepare_cached(
+            "INSERT INTO entry_signature (idx, digest, document, sealed) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![signed(index), self.digest, self.document, self.sealed])?;
+        Ok(())
+    }
 }
 
 /// The row of a certificate.
@@ -78,16 +101,39 @@ pub(super) fn revocation(conn: &Connection, digest: &Hash) -> Result<Option<Revo
         .optional()
 }
 
-/// The signature of an entry's caller.
-pub(super) fn signature(conn: &Connection, index: u64) -> Result<Option<CallerSignature>> {
+/// The signature of an entry's caller; `None` also when its person was erased.
+pub(super) fn signature(
+    conn: &Connection,
+    index: u64,
+    vault: &Vault,
+) -> std::result::Result<Option<CallerSignature>, Failure> {
     // No index reaches what SQLite cannot count to.
     let index = i64::try_from(index).unwrap_or(i64::MAX);
-    conn.prepare_cached("SELECT base, signature FROM entry_signature WHERE idx = ?1")?
-        .query_row([index], |row| Ok(CallerSignature { base: row.get(0)?, value: row.get(1)? }))
-        .optional()
+    let found = conn
+        .prepare_cached(
+            "SELECT s.digest, s.document, s.sealed, k.id, k.subject, k.kek, k.wrapped
+             FROM entry_signature s LEFT JOIN data_key k ON k.id = s.sealed WHERE s.idx = ?1",
+        )?
+        .query_row([index], |row| {
+            Ok((row.get::<_, Hash>(0)?, row.get::<_, Vec<u8>>(1)?, Lock::read(row, 2)?))
+        })
+        .optional()?;
+    let Some((digest, document, lock)) = found else { return Ok(None) };
+    let document = match lock {
+        Lock::Clear => Some(document),
+        Lock::Erased => return Ok(None),
+        Lock::Sealed(row) => {
+            let key = vault.unwrap(&row).ok();
+            key.and_then(|key| key.open(&Place::Signature { digest: &digest }, &document).ok())
+        }
+    };
+    let signature = document.and_then(|document| CallerSignature::of_document(&document));
+    let unreadable = || Error::Corrupt("a caller's signature does not open".to_owned());
+    Ok(Some(signature.ok_or_else(unreadable)?))
 }
 
-/// Checks that all of it has the digests by which it is found.
+/// Checks that all of it has the digests by which it is found; what is sealed shows that when it is
+/// opened.
 pub(super) fn check(tx: &Connection) -> std::result::Result<(), Failure> {
     let corrupt = |what: &str| Failure::from(Error::Corrupt(what.to_owned()));
     let mut rows = tx.prepare("SELECT fingerprint, chain FROM certificate")?;
@@ -106,11 +152,12 @@ pub(super) fn check(tx: &Connection) -> std::result::Result<(), Failure> {
             return Err(corrupt("revocation lists do not have their digest"));
         }
     }
-    let mut rows = tx.prepare("SELECT digest, base, signature FROM entry_signature")?;
+    let mut rows =
+        tx.prepare("SELECT digest, document FROM entry_signature WHERE sealed IS NULL")?;
     let mut rows = rows.query([])?;
     while let Some(row) = rows.next()? {
-        let signature = CallerSignature { base: row.get(1)?, value: row.get(2)? };
-        if signature.digest() != row.get::<_, Hash>(0)? {
+        let (digest, document): (Hash, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        if Sha256::digest(document)[..] != digest {
             return Err(corrupt("a caller's signature does not have its digest"));
         }
     }
@@ -152,7 +199,8 @@ mod tests {
     use std::sync::Arc;
 
     use desmigratif_core::ports::clock::SystemClock;
-    use desmigratif_core::ports::store::{Commit, Store};
+    use desmigratif_core::ports::store::Store;
+    use desmigratif_core::subject::Subject;
     use tempfile::TempDir;
 
     use super::super::{Sqlite, harm, tests};
@@ -178,7 +226,7 @@ mod tests {
             ("UPDATE certificate SET chain = X'00000005616161'", "what this store does not write"),
             ("UPDATE certificate SET fingerprint = zeroblob(32)", "not have its fingerprint"),
             ("UPDATE revocation SET lists = X'0000000161'", "do not have their digest"),
-            ("UPDATE entry_signature SET base = X'61'", "signature does not have its digest"),
+            ("UPDATE entry_signature SET document = X'61'", "signature does not have its digest"),
             ("UPDATE entry SET certificate = NULL", leaf),
             ("UPDATE entry SET revocation = NULL", leaf),
             ("UPDATE entry SET leaf_version = 1", leaf),
@@ -194,6 +242,25 @@ mod tests {
             let found = store.verify().await.unwrap_err().to_string();
             assert!(found.contains(finding), "{change}: {found}");
         }
+    }
+
+    /// A NIK can be guessed from the digest of a request, which is part of what was signed.
+    #[tokio::test]
+    async fn a_signature_about_a_person_is_sealed_and_opens_only_as_it_was_written() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("store.db");
+        let store = Sqlite::open(&path, Arc::new(SystemClock), KeyRing::of_tests()).unwrap();
+        let mut about = called();
+        about.entry.subjects = vec![Subject::from_bytes(&[7; 32]).unwrap()];
+        let signature = about.credentials.as_ref().unwrap().signature.clone();
+        store.commit(about).await.unwrap();
+        assert_eq!(store.signature(0).await.unwrap().map(Arc::new), signature);
+        let document = "SELECT instr(document, CAST('base' AS BLOB)) FROM entry_signature";
+        let conn = Connection::open(&path).unwrap();
+        assert_eq!(conn.query_row(document, [], |row| row.get(0)), Ok(0));
+        harm(&path, "UPDATE entry_signature SET document = CAST(document || 'x' AS BLOB)");
+        let changed = store.signature(0).await.unwrap_err();
+        assert_eq!(changed, Error::Corrupt("a caller's signature does not open".into()));
     }
 
     #[tokio::test]

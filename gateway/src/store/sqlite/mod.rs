@@ -311,7 +311,8 @@ impl Store for Sqlite {
     }
 
     async fn signature(&self, index: u64) -> Result<Option<CallerSignature>, Error> {
-        self.read(move |conn| Ok(credentials::signature(conn, index)?)).await
+        let vault = self.vault.clone();
+        self.read(move |conn| credentials::signature(conn, index, &vault)).await
     }
 
     async fn leaf_hashes(&self, from: u64, limit: u32) -> Result<Vec<Hash>, Error> {

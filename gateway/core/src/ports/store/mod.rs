@@ -13,7 +13,9 @@
 //!   kept sealed under that person's own data key; see [`Commit::person_of`]. Once the key is
 //!   destroyed ([`Commit::erase`]) the person's records are not there any more, and the journal
 //!   still verifies.
-//! - What an entry's caller was admitted with is kept, once for all entries that name it.
+//! - What an entry's caller was admitted with is kept, once for all entries that name it. The
+//!   caller's signature is sealed as records are, since a NIK could be guessed from the digest of the
+//!   request in it: once the person is erased it is not there any more.
 //! - Of deliveries about one person to one ministry, only the first that waits is leased.
 
 #[cfg(feature = "conformance")]
@@ -122,6 +124,14 @@ impl Commit {
             return None;
         }
         record.index().subject.or_else(|| self.entry.subjects.first().copied())
+    }
+
+    /// Under whose key the caller's signature is sealed, if there is one: that of the entry's first
+    /// subject. In clear when there is none.
+    #[must_use]
+    pub fn person_of_signature(&self) -> Option<Subject> {
+        self.credentials.as_ref()?.signature.as_ref()?;
+        self.entry.subjects.first().copied()
     }
 
     /// Under whose key the kept answer is sealed, if it is kept and may tell of a person.
@@ -295,7 +305,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::Unavailable`] or [`Error::Corrupt`].
     async fn revocation(&self, digest: &Hash) -> Result<Option<Revocation>, Error>;
 
-    /// The signature of the caller of the entry at an index, if it has one.
+    /// The signature of the caller of the entry at an index, if it has one and the person under whose
+    /// key it is sealed is not erased.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Corrupt`].

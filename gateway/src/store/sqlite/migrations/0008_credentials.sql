@@ -14,10 +14,10 @@ CREATE TABLE revocation (
 ) STRICT;
 
 CREATE TABLE entry_signature (
-    idx       INTEGER PRIMARY KEY REFERENCES entry (idx),
-    digest    BLOB    NOT NULL,
-    base      BLOB    NOT NULL,
-    signature BLOB    NOT NULL
+    idx      INTEGER PRIMARY KEY REFERENCES entry (idx),
+    digest   BLOB    NOT NULL, -- of the document in clear
+    document BLOB    NOT NULL, -- what was signed and the signature, as a chain
+    sealed   BLOB              -- the data key under which the document is sealed; NULL: it is in clear
 ) STRICT;
 
 ALTER TABLE entry ADD COLUMN leaf_version INTEGER NOT NULL DEFAULT 1;

@@ -65,6 +65,34 @@ pub(super) async fn an_entry_names_what_its_caller_was_admitted_with(store: &dyn
     assert_eq!(store.verify().await, Ok(all.len() as u64));
 }
 
+pub(super) async fn a_signature_goes_with_the_person_whom_it_is_about(store: &dyn Store) {
+    let credentials = |base: &[u8]| {
+        let signature = signature(base);
+        Some(Credentials { chain: chain(b"leaf", b"issuer"), revocation: None, signature })
+    };
+    let entry =
+        |n: Option<u32>| Draft { subjects: n.map(subject).into_iter().collect(), ..draft() };
+    for (n, base) in [(Some(1), "first"), (Some(2), "second"), (None, "of nobody")] {
+        let credentials = credentials(base.as_bytes());
+        done(store, Commit { credentials, ..Commit::of(entry(n)) }).await;
+    }
+    // The request of an erasure tells of the person too.
+    let erasure = Commit {
+        credentials: credentials(b"erasure"),
+        erase: Some(subject(1)),
+        ..Commit::of(entry(Some(1)))
+    };
+    done(store, erasure).await;
+    let mut kept = Vec::new();
+    for index in 0..4 {
+        let signature = store.signature(index).await.unwrap();
+        kept.push(signature.map(|it| String::from_utf8(it.base).unwrap()));
+    }
+    assert_eq!(kept, [None, Some("second".into()), Some("of nobody".into()), None]);
+    // The entries name them as before.
+    assert_eq!(store.verify().await, Ok(4));
+}
+
 pub(super) async fn chains_and_lists_are_kept_once_for_all_entries(store: &dyn Store) {
     let first = chain(b"leaf", b"issuer");
     // As after the issuer was certified anew: the caller's own certificate is the same.
