@@ -90,8 +90,12 @@ fn refused(why: Refused) -> Fault {
             "tanda tangan mencakup komponen dua kali, dengan parameter, yang tidak ada pada panggilan, atau selain @method, @path, @authority, content-digest, content-type dan desmigratif-purpose".into(),
         ),
         Refused::Parameter(name) => malformed(
-            format!("the signature's parameter {name} is missing or malformed; it takes created, keyid, tag, expires, nonce and alg"),
-            format!("parameter {name} pada tanda tangan tidak ada atau salah; yang diterima: created, keyid, tag, expires, nonce dan alg"),
+            format!("the signature's parameter {name} is missing or malformed"),
+            format!("parameter {name} pada tanda tangan tidak ada atau salah"),
+        ),
+        Refused::UnknownParameter => malformed(
+            "the signature has a parameter other than created, keyid, tag, expires, nonce and alg".into(),
+            "tanda tangan memiliki parameter selain created, keyid, tag, expires, nonce dan alg".into(),
         ),
         Refused::TooLong => malformed(
             "what is signed is too long; leave out of content-digest and of the parameters what is not needed".into(),
@@ -102,8 +106,8 @@ fn refused(why: Refused) -> Fault {
             "Content-Digest tidak memuat sha-256 sepanjang 32 byte".into(),
         ),
         Refused::AnotherAlgorithm => malformed(
-            "alg is not an algorithm of RFC 9421 for the key of your certificate".into(),
-            "alg bukan algoritma RFC 9421 untuk kunci sertifikat Anda".into(),
+            "alg, or the kind of your certificate's key, is none that signs by RFC 9421 here".into(),
+            "alg, atau jenis kunci sertifikat Anda, tidak dapat menandatangani menurut RFC 9421 di sini".into(),
         ),
         Refused::AnotherKey => fault(
             Code::Unauthenticated,

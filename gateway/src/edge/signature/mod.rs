@@ -44,8 +44,11 @@ const REQUIRED: [&str; 3] = ["@method", "@path", content::FIELD];
 /// The purpose's metadata.
 const PURPOSE: &str = super::layers::PURPOSE_METADATA;
 
-/// What a signature may cover beside. The list is closed, since what is covered is kept for good.
+/// What a signature may cover beside. The list is closed, since what is covered is kept.
 const PERMITTED: [&str; 2] = ["@authority", "content-type"];
+
+/// The parameters that a signature may have; `created`, `keyid` and `tag` it must.
+const PARAMETERS: [&str; 6] = ["created", "keyid", "tag", "expires", "nonce", "alg"];
 
 /// How far `created` may be from now, either way: clocks differ, and a signature is no licence to
 /// repeat a call for ever.
@@ -79,9 +82,12 @@ pub(crate) enum Refused {
     /// does not have.
     #[error("a component is covered that must not be")]
     Foreign,
-    /// A parameter is missing, of another type, or none of those that are known.
+    /// A parameter is missing or of another type.
     #[error("the parameter {0} is missing or malformed")]
     Parameter(&'static str),
+    /// It has a parameter that is none of [`PARAMETERS`].
+    #[error("a parameter is unknown")]
+    UnknownParameter,
     /// What is signed is too long.
     #[error("the signature base is longer than {LARGEST_BASE} bytes")]
     TooLong,
@@ -164,9 +170,8 @@ struct Stated<'a> {
 
 impl<'a> Stated<'a> {
     fn read(parameters: &'a Parameters) -> Result<Self, Refused> {
-        const KNOWN: [&str; 6] = ["created", "expires", "nonce", "alg", "keyid", "tag"];
-        if parameters.keys().any(|name| !KNOWN.contains(&name.as_str())) {
-            return Err(Refused::Parameter("of another name"));
+        if parameters.keys().any(|name| !PARAMETERS.contains(&name.as_str())) {
+            return Err(Refused::UnknownParameter);
         }
         let text = |name: &'static str| match parameters.get(name).map(BareItem::as_string) {
             Some(Some(text)) => Ok(Some(text.as_str())),
