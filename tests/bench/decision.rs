@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use desmigratif::access::{Policy, Source};
+use desmigratif::access::{Attempt, Policy, Source};
 use desmigratif_core::agency::Agency;
 use desmigratif_sandbox::agencies::agencies;
 
@@ -58,7 +58,8 @@ pub(crate) fn measure(table: &mut Table) -> Result<()> {
 /// Decides on every question; how many calls are allowed.
 fn decide(policy: &Policy, asked: &[(&Arc<Agency>, &'static str)]) -> usize {
     let admit = |(agency, purpose): &&(&Arc<Agency>, &'static str)| {
-        black_box(policy.admit(agency, PATH, Some(purpose))).is_ok()
+        let attempt = Attempt { path: PATH, purpose: Some(purpose), signed: false };
+        black_box(policy.admit(agency, attempt)).is_ok()
     };
     asked.iter().filter(admit).count()
 }

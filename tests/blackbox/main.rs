@@ -34,6 +34,7 @@ mod probes;
 mod process;
 mod raw;
 mod reload;
+mod signature;
 mod startup;
 mod tidy;
 mod walk;

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::access::{Classes, Purpose};
 use crate::agency::AgencyId;
+use crate::credentials::Digests;
 use crate::record::Key;
 use crate::subject::Subject;
 
@@ -96,8 +97,13 @@ pub struct Entry {
     pub index: u64,
     /// When it was committed; never earlier than the entry before it.
     pub at: Timestamp,
+    /// How its leaf is encoded.
+    pub leaf_version: LeafVersion,
     /// What its author stated.
     pub draft: Draft,
+    /// What its caller was admitted with; empty when nobody called, as when the gateway itself
+    /// makes an entry, and in entries of version 1.
+    pub caller: Digests,
     /// The records that it changed, in the order of the commit.
     pub touched: Vec<Touched>,
 }
@@ -113,20 +119,60 @@ pub struct Receipt {
     pub at: Timestamp,
 }
 
-/// Version of the leaf encoding, its first byte.
-const LEAF_VERSION: u8 = 1;
+/// Version of the leaf encoding: the leaf's first byte. An entry keeps the one that it was made
+/// with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum LeafVersion {
+    /// Without anything of the caller but its agency's id.
+    V1 = 1,
+    /// With what shows who called.
+    V2 = 2,
+}
+
+impl LeafVersion {
+    /// The one that entries are made with today.
+    pub const CURRENT: Self = Self::V2;
+
+    /// Reads a version byte; anything else is none.
+    #[must_use]
+    pub const fn of(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::V1),
+            2 => Some(Self::V2),
+            _ => None,
+        }
+    }
+}
 
 impl Entry {
-    /// The canonical encoding of the entry, version 1 (sealed bodies changed what is committed to,
-    /// not how): the version byte, then each part as a
-    /// big-endian u32 length and its bytes, in this order: index (u64), time (i64 microseconds
-    /// since 1970, UTC), kind, agency, purpose (empty for none), method, request digest, classes
-    /// (u8 bits), trace id, number of subjects (u32) and each subject, number of records (u32)
-    /// and for each its kind, id, version (u64) and commitment. Integers are big-endian.
+    /// The canonical encoding of the entry: the version byte, then parts in the order below.
+    /// Integers are big-endian. Each part but a number of things is a u32 length and its bytes.
+    ///
+    /// | part | length | bytes |
+    /// |---|---|---|
+    /// | index | 8 | u64 |
+    /// | time | 8 | i64, microseconds since 1970, UTC |
+    /// | kind | any | as [`EntryKind::as_str`] |
+    /// | agency | any | its id |
+    /// | purpose | any | as [`Purpose::as_str`]; empty for none |
+    /// | method | any | gRPC path without the leading slash |
+    /// | request digest | 32 | HMAC-SHA-256 |
+    /// | classes | 1 | the bits of the set |
+    /// | trace id | 16 | all zero for none |
+    /// | number of subjects | | u32, without a length before it |
+    /// | each subject | 32 | the pseudonym |
+    /// | number of records | | u32, without a length before it |
+    /// | each record's kind, id, version, commitment | any, any, 8, 32 | text, text, u64, HMAC-SHA-256 |
+    /// | certificate | 0 or 32 | SHA-256 of the caller's certificate; since version 2 |
+    /// | revocation | 0 or 32 | digest of the revocation lists; since version 2 |
+    /// | signature | 0 or 32 | digest of the caller's signature; since version 2 |
+    ///
+    /// What the last three are digests of [`crate::credentials`] says.
     #[must_use]
     pub fn leaf(&self) -> Vec<u8> {
-        let mut leaf = Leaf(Vec::with_capacity(320));
-        leaf.0.push(LEAF_VERSION);
+        let mut leaf = Leaf(Vec::with_capacity(416));
+        leaf.0.push(self.leaf_version as u8);
         leaf.part(&self.index.to_be_bytes());
         leaf.part(&self.at.as_microsecond().to_be_bytes());
         leaf.part(self.draft.kind.as_str().as_bytes());
@@ -146,6 +192,15 @@ impl Entry {
             leaf.part(touched.key.id.as_bytes());
             leaf.part(&touched.version.to_be_bytes());
             leaf.part(&touched.commitment);
+        }
+        match self.leaf_version {
+            LeafVersion::V1 => {}
+            LeafVersion::V2 => {
+                let Digests { certificate, revocation, signature } = self.caller;
+                for digest in [certificate, revocation, signature] {
+                    leaf.part(digest.as_ref().map_or(&[], |digest| &digest[..]));
+                }
+            }
         }
         leaf.0
     }
@@ -199,6 +254,7 @@ mod tests {
         Entry {
             index: 7,
             at: Timestamp::from_microsecond(1_700_000_000_000_000).unwrap(),
+            leaf_version: LeafVersion::V2,
             draft: Draft {
                 kind: EntryKind::Change,
                 agency: AgencyId::parse("kemnaker").unwrap(),
@@ -209,6 +265,7 @@ mod tests {
                 classes: Classes::of(&[DataClass::Public]),
                 trace_id: [0; 16],
             },
+            caller: Digests { certificate: Some([4; 32]), ..Digests::default() },
             touched: vec![Touched {
                 key: Key { kind: Kind::Worker, id: "x".into() },
                 version: 1,
@@ -228,7 +285,7 @@ mod tests {
     #[test]
     fn every_part_of_an_entry_changes_its_leaf() {
         let base = entry();
-        let changed: [fn(&mut Entry); 8] = [
+        let changed: [fn(&mut Entry); 13] = [
             |e| e.index = 8,
             |e| e.at = Timestamp::from_microsecond(1).unwrap(),
             |e| e.draft.kind = EntryKind::Refusal,
@@ -237,6 +294,12 @@ mod tests {
             |e| e.draft.classes = Classes::NONE,
             |e| e.touched[0].version = 2,
             |e| e.touched.clear(),
+            |e| e.leaf_version = LeafVersion::V1,
+            |e| e.caller.certificate = None,
+            // The same bytes, said of something else.
+            |e| e.caller.revocation = e.caller.certificate.take(),
+            |e| e.caller.revocation = Some([4; 32]),
+            |e| e.caller.signature = Some([4; 32]),
         ];
         for change in changed {
             let mut other = entry();
@@ -244,5 +307,19 @@ mod tests {
             assert_ne!(other.leaf(), base.leaf());
         }
         assert_eq!(entry().receipt().leaf_hash, leaf_hash(&base.leaf()));
+    }
+
+    /// The encoding is for ever: what it gives for these entries never changes.
+    #[test]
+    fn the_leaf_hash_of_each_version_is_as_it_was() {
+        let of = |leaf_version| hex::encode(Entry { leaf_version, ..entry() }.receipt().leaf_hash);
+        assert_eq!(
+            of(LeafVersion::V1),
+            "8f0bc9b536d2d94181640b4871c95df26b5b8c8595151ec83333d10cfec7365a"
+        );
+        assert_eq!(
+            of(LeafVersion::V2),
+            "92921bbe8e5c759d801b707aff640eee0dfdb33ad039274f76b3f962d52381e3"
+        );
     }
 }

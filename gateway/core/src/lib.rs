@@ -3,7 +3,7 @@
 //! This is where a domain expert reads. It knows neither gRPC nor HTTP nor SQL; it holds the types
 //! that cannot be wrong once built ([`nik::Nik`], [`region::VillageCode`], [`birth::BirthDate`]),
 //! the rules that combine them ([`stage`], [`clearance`], [`identity`]), what is recorded
-//! ([`record`], [`journal`]), and the [`ports`].
+//! ([`record`], [`journal`]), what shows who called ([`credentials`]), and the [`ports`].
 //!
 //! Invariant: personal values implement no `Display`, and their `Debug` shows nothing. Whoever
 //! needs one calls `expose`, which a reviewer can search for.
@@ -24,6 +24,7 @@ pub mod adapter;
 pub mod agency;
 pub mod birth;
 pub mod clearance;
+pub mod credentials;
 pub mod facility;
 pub mod family;
 #[cfg(test)]

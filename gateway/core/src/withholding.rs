@@ -64,7 +64,8 @@ impl Withholding {
 mod tests {
     use super::*;
     use crate::access::Classes;
-    use crate::journal::{Draft, EntryKind, Touched};
+    use crate::credentials::Digests;
+    use crate::journal::{Draft, EntryKind, LeafVersion, Touched};
 
     fn at(minute: i8) -> Timestamp {
         Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_mins(minute.into())
@@ -94,7 +95,8 @@ mod tests {
             classes: Classes::NONE,
             trace_id: [0; 16],
         };
-        Entry { index: 0, at, draft, touched }
+        let (leaf_version, caller) = (LeafVersion::CURRENT, Digests::default());
+        Entry { index: 0, at, leaf_version, draft, caller, touched }
     }
 
     #[test]

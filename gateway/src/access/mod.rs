@@ -15,7 +15,7 @@ mod policy;
 
 pub use directory::Directory;
 pub use identity::{NoIdentity, NotATrustDomain, PeerIdentity, TrustDomain};
-pub use permit::{Admission, Permit, Refusal};
+pub use permit::{Admission, Attempt, Permit, Refusal};
 pub use policy::{
     Because, Broken, Explanation, Grant, Policy, Relation, Source, class_name, method_named,
 };

@@ -1,4 +1,4 @@
-//! The permit: proof that a call was allowed, with what it may see.
+//! The permit: what a call is judged by, and the proof that it was allowed, with what it may see.
 
 use std::sync::Arc;
 
@@ -8,6 +8,19 @@ use desmigratif_core::clearance::Clearance;
 use desmigratif_core::region::VillageCode;
 use desmigratif_core::worker::Worker;
 use desmigratif_proto::Method;
+
+/// A call as it is attempted: what it is judged by, beside who makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt<'a> {
+    /// The gRPC path: "/desmigratif.village.v1.VillageService/GetVillage".
+    pub path: &'a str,
+    /// What the caller stated: `None` when it stated nothing, and a text that is no purpose when it
+    /// stated several or one that cannot be read.
+    pub purpose: Option<&'a str>,
+    /// Whether the caller has signed the call. A signature that does not verify ends the call
+    /// afterwards, whatever the policy says.
+    pub signed: bool,
+}
 
 /// Proof that an agency may call a method for a purpose. Made only by
 /// [`Policy::authorise`](super::Policy::authorise).
@@ -60,6 +73,9 @@ pub enum Refusal {
     /// The agency does not hold the purpose.
     #[error("purpose not held")]
     PurposeNotHeld,
+    /// Only a signed call is covered.
+    #[error("not signed")]
+    SignatureRequired,
     /// No grant covers the agency's kind, the purpose and the method.
     #[error("not permitted")]
     NotPermitted,

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
 
 use crate::access::{Admission, Directory, Policy, Refusal};
-use crate::edge::layers;
+use crate::edge::layers::{self, Asking};
 use crate::exchange::Exchange;
 use crate::fault::{ErrorReason, Fault, fault};
 
@@ -27,15 +27,10 @@ pub(super) struct Gate {
 impl layers::Authorise for Gate {
     type Permit = Admission;
 
-    fn authorise(
-        &self,
-        agency: &Arc<Agency>,
-        path: &str,
-        purpose: Option<&str>,
-    ) -> Result<Admission, Status> {
-        self.policy.admit(agency, path, purpose).map_err(|refusal| {
+    fn authorise(&self, asking: &Asking<'_>) -> Result<Admission, Status> {
+        self.policy.admit(asking.agency, asking.attempt).map_err(|refusal| {
             if refusal != Refusal::MethodUnknown {
-                self.journal(agency, path, purpose);
+                self.journal(asking);
             }
             to_fault(refusal).into_status()
         })
@@ -45,20 +40,20 @@ impl layers::Authorise for Gate {
 impl Gate {
     /// Journals a refusal, after the caller has its answer: it discloses nothing, so nothing waits
     /// for it. Bounded by the agency's own limits, which come before the gate.
-    fn journal(&self, agency: &Agency, path: &str, purpose: Option<&str>) {
-        let exchange = self.exchange.clone();
+    fn journal(&self, &Asking { agency, attempt, credentials }: &Asking<'_>) {
+        let (exchange, credentials) = (self.exchange.clone(), credentials.clone());
         let entry = Draft {
             kind: EntryKind::Refusal,
             agency: agency.id.clone(),
-            purpose: purpose.and_then(Purpose::parse),
-            method: path.trim_start_matches('/').to_owned(),
+            purpose: attempt.purpose.and_then(Purpose::parse),
+            method: attempt.path.trim_start_matches('/').to_owned(),
             request_digest: [0; 32],
             subjects: Vec::new(),
             classes: Classes::NONE,
             trace_id: crate::telemetry::trace_id().map_or([0; 16], |id| id.to_bytes()),
         };
         self.refusals.spawn(async move {
-            if let Err(error) = exchange.record(entry).await {
+            if let Err(error) = exchange.record(entry, credentials).await {
                 tracing::error!(%error, "refusal not journalled");
             }
         });
@@ -96,6 +91,12 @@ fn to_fault(refusal: Refusal) -> Fault {
             ErrorReason::PurposeNotHeld,
             "your agency does not hold the stated purpose; WhoAmI names those that it holds",
             "instansi Anda tidak memiliki tujuan ini; WhoAmI menyebut tujuan yang dimiliki",
+        ),
+        Refusal::SignatureRequired => fault(
+            Code::PermissionDenied,
+            ErrorReason::SignatureRequired,
+            "your agency may call this method for this purpose only when it signs the call (RFC 9421)",
+            "instansi Anda hanya boleh memanggil metode ini untuk tujuan ini dengan tanda tangan (RFC 9421)",
         ),
         Refusal::NotPermitted => fault(
             Code::PermissionDenied,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use desmigratif_core::credentials::Credentials;
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use tokio::time::Instant;
@@ -37,7 +38,7 @@ impl Connection {
     /// A connection whose handshake has just ended, accepted at `accepted_at`.
     pub(crate) fn new(
         tls: Arc<Tls>,
-        chain: Vec<CertificateDer<'static>>,
+        chain: &[CertificateDer<'_>],
         trust_domain: &TrustDomain,
         accepted_at: Instant,
     ) -> Arc<Self> {
@@ -51,16 +52,15 @@ impl Connection {
         })
     }
 
-    /// The agency that the certificate names, if it counts at `now`.
-    pub(crate) fn peer(&self, now: Timestamp) -> Result<&PeerIdentity, NotCounting> {
+    /// The agency that the certificate names, if it counts at `now`, and what it is admitted with.
+    pub(crate) fn peer(&self, now: Timestamp) -> Result<(&PeerIdentity, Credentials), NotCounting> {
         let peer = self.peer.as_ref().map_err(|&why| NotCounting::NoIdentity(why))?;
         if !peer.counts_at(now) {
             return Err(NotCounting::OutOfTime);
         }
-        if !self.chain.counts(&self.tls, now) {
-            return Err(NotCounting::NoLongerTrusted);
-        }
-        Ok(peer)
+        let credentials =
+            self.chain.admitted(&self.tls, now).ok_or(NotCounting::NoLongerTrusted)?;
+        Ok((peer, credentials))
     }
 
     pub(crate) fn activity(&self) -> &Activity {

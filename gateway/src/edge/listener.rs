@@ -328,7 +328,6 @@ where
 
     async fn serve(&self, stream: TlsStream<TcpStream>, accepted_at: Instant) {
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
         let connection = Connection::new(self.tls.clone(), chain, &self.trust_domain, accepted_at);
 
         let service = service_fn(|request: Request<Incoming>| {

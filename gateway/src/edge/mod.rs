@@ -1,8 +1,8 @@
 //! The edge: everything between a caller's socket and the services.
 //!
 //! [`listener`] accepts connections, [`tls`] proves certificates, [`layers`] is the list of what
-//! every call passes, [`carry`] puts any services behind them, [`operators`] is the second, private
-//! listener.
+//! every call passes, [`signature`] verifies what callers have signed themselves, [`carry`] puts any
+//! services behind them, [`operators`] is the second, private listener.
 //!
 //! It knows no service, no rule of access and no record.
 //!
@@ -18,6 +18,7 @@ pub mod layers;
 pub mod listener;
 pub mod metrics;
 pub mod operators;
+mod signature;
 pub mod tls;
 
 pub use carry::{Carried, carry};

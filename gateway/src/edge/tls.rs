@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use desmigratif_core::credentials::{Chain, Credentials, Revocation};
 use desmigratif_core::ports::clock::Clock;
 use jiff::Timestamp;
 use rustls::RootCertStore;
@@ -122,6 +123,8 @@ pub enum Error {
 struct Loaded {
     config: Arc<ServerConfig>,
     verifier: Arc<dyn ClientCertVerifier>,
+    /// The revocation lists that the verifier goes by.
+    revocation: Option<Arc<Revocation>>,
     /// Seconds since the epoch at which the first revocation list expires.
     lists_expire_at: i64,
     /// Counts readings, so that open connections notice a new one.
@@ -209,7 +212,7 @@ impl Tls {
 
 /// A client's certificate chain on an open connection, and when it was last verified.
 pub(crate) struct VerifiedChain {
-    chain: Vec<CertificateDer<'static>>,
+    chain: Option<Arc<Chain>>,
     generation: AtomicU64,
     /// Seconds since the epoch up to which the last verification counts.
     counts_until: AtomicI64,
@@ -218,20 +221,33 @@ pub(crate) struct VerifiedChain {
 impl VerifiedChain {
     /// A chain, leaf first, that has yet to be verified. The handshake verified it too, but
     /// perhaps against files that a reload has replaced since.
-    pub(crate) fn new(chain: Vec<CertificateDer<'static>>) -> Self {
+    pub(crate) fn new(chain: &[CertificateDer<'_>]) -> Self {
+        let chain = Chain::new(chain.iter().map(|it| it.to_vec()).collect()).map(Arc::new);
         Self { chain, generation: AtomicU64::new(u64::MAX), counts_until: AtomicI64::new(i64::MIN) }
     }
 
-    /// Whether the chain counts at `now`. Asks the verifier only when the last answer is too old:
-    /// two threads may both ask, which costs a verification and nothing else.
-    pub(crate) fn counts(&self, tls: &Tls, now: Timestamp) -> bool {
-        let loaded = tls.loaded.load();
+    /// What the chain is admitted with at `now`; `None` when it does not count. Asks the verifier
+    /// only when the last answer is too old: two threads may both ask, which costs a verification
+    /// and nothing else.
+    pub(crate) fn admitted(&self, tls: &Tls, now: Timestamp) -> Option<Credentials> {
+        let (chain, loaded) = (self.chain.as_ref()?, tls.loaded.load());
+        if self.counts(chain, &loaded, now) {
+            let revocation = loaded.revocation.clone();
+            Some(Credentials { chain: chain.clone(), revocation, signature: None })
+        } else {
+            None
+        }
+    }
+
+    fn counts(&self, chain: &Chain, loaded: &Loaded, now: Timestamp) -> bool {
         if self.generation.load(Relaxed) == loaded.generation
             && now.as_second() < self.counts_until.load(Relaxed)
         {
             return true;
         }
-        let Some((leaf, intermediates)) = self.chain.split_first() else { return false };
+        let certificates = chain.certificates().iter().map(|der| CertificateDer::from(&der[..]));
+        let certificates: Vec<_> = certificates.collect();
+        let Some((leaf, intermediates)) = certificates.split_first() else { return false };
         let at = UnixTime::since_unix_epoch(Duration::from_secs(
             now.as_second().try_into().unwrap_or(0),
         ));
@@ -284,6 +300,8 @@ fn read(files: &Files, clock: &Arc<dyn Clock>, generation: u64) -> Result<Loaded
         crls.extend(lists);
         lists_expire_at = lists_expire_at.min(expire_at);
     }
+    let lists = crls.iter().map(|list: &CertificateRevocationListDer<'_>| list.to_vec());
+    let revocation = Revocation::new(lists.collect()).map(Arc::new);
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .with_crls(crls)
         .enforce_revocation_expiration()
@@ -298,7 +316,8 @@ fn read(files: &Files, clock: &Arc<dyn Clock>, generation: u64) -> Result<Loaded
     // No resumption, stateful or by ticket: it would skip the check of the client's certificate.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(Loaded { config: Arc::new(config), verifier, lists_expire_at, generation, stamps })
+    let config = Arc::new(config);
+    Ok(Loaded { config, verifier, revocation, lists_expire_at, generation, stamps })
 }
 
 /// All certificates of a PEM file; at least one.

@@ -1,6 +1,7 @@
 //! Disclosing: the journal entry that must be durable before anything personal leaves.
 
 use desmigratif_core::access::Classes;
+use desmigratif_core::credentials::Credentials;
 use desmigratif_core::journal::{Draft, EntryKind, Receipt};
 use desmigratif_core::ports::store::{Commit, Expect, Write};
 use desmigratif_core::record::Record;
@@ -50,15 +51,17 @@ impl Exchange {
         entry.classes = disclosure.classes;
         let writes =
             disclosure.copies.into_iter().map(|record| Write { record, expect: Expect::Any });
-        let commit = Commit { writes: writes.collect(), ..Commit::of(entry) };
+        let credentials = Some(call.credentials.clone());
+        let commit = Commit { writes: writes.collect(), credentials, ..Commit::of(entry) };
         Ok(self.commit(commit).await?.receipt)
     }
 
-    /// Puts an entry that changes no record into the journal.
+    /// Puts an entry that changes no record into the journal, of a call admitted with `credentials`.
     ///
     /// # Errors
     /// [`Error::JournalUnavailable`].
-    pub async fn record(&self, entry: Draft) -> Result<Receipt, Error> {
-        Ok(self.commit(Commit::of(entry)).await?.receipt)
+    pub async fn record(&self, entry: Draft, credentials: Credentials) -> Result<Receipt, Error> {
+        let commit = Commit { credentials: Some(credentials), ..Commit::of(entry) };
+        Ok(self.commit(commit).await?.receipt)
     }
 }

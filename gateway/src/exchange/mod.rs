@@ -31,6 +31,7 @@ use std::sync::Arc;
 
 use desmigratif_core::access::Classes;
 use desmigratif_core::clearance::ValidityPolicy;
+use desmigratif_core::credentials::Credentials;
 use desmigratif_core::journal::{Draft, EntryKind, Hash};
 use desmigratif_core::nik::Nik;
 use desmigratif_core::ports::clock::Clock;
@@ -103,6 +104,8 @@ pub struct Exchange {
 pub struct Call {
     /// The proof that it is allowed.
     pub permit: Permit,
+    /// What its caller was admitted with.
+    pub credentials: Credentials,
     /// The caller's id for the request; `None` on a read.
     pub request_id: Option<Uuid>,
     /// Keyed digest of method and body.
@@ -155,7 +158,10 @@ impl Exchange {
             return Ok(());
         };
         if exceeded.first {
-            self.record(Self::draft(EntryKind::Refusal, call)).await?;
+            // The entry concerns nobody, so that nobody's key could seal what a signature tells of
+            // the request.
+            let credentials = Credentials { signature: None, ..call.credentials.clone() };
+            self.record(Self::draft(EntryKind::Refusal, call), credentials).await?;
         }
         Err(Error::Limited(exceeded))
     }
@@ -176,7 +182,17 @@ impl Exchange {
 }
 
 #[cfg(test)]
-use {desmigratif_core::agency::Allowance, std::collections::HashMap};
+use {
+    desmigratif_core::agency::Allowance, desmigratif_core::credentials::Chain,
+    std::collections::HashMap,
+};
+
+/// Credentials to test with: no certificate is in them.
+#[cfg(test)]
+pub(crate) fn credentials_of_tests() -> Credentials {
+    let chain = Chain::new(vec![b"a certificate".to_vec()]).expect("it is one");
+    Credentials { chain: Arc::new(chain), revocation: None, signature: None }
+}
 
 #[cfg(test)]
 impl Exchange {

@@ -94,6 +94,7 @@ impl Exchange {
             writes: writes.collect(),
             unchanged: change.unchanged,
             entry,
+            credentials: Some(call.credentials.clone()),
             deliveries,
             orders: change.orders,
             erase: change.erase,

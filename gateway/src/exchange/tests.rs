@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::*;
-use crate::access::{Admission, Policy, Source};
+use crate::access::{Admission, Attempt, Policy, Source};
 use crate::store::sqlite::Sqlite;
 use crate::store::vault::KeyRing;
 
@@ -131,13 +131,14 @@ fn call(left: Duration) -> Call {
     });
     let path = "/desmigratif.identity.v1.IdentityService/VerifyIdentity";
     let policy = Policy::load(Source::BuiltIn).unwrap();
-    let Ok(Admission::Contract(permit)) = policy.admit(&agency, path, Some("identity-check"))
-    else {
+    let attempt = Attempt { path, purpose: Some("identity-check"), signed: false };
+    let Ok(Admission::Contract(permit)) = policy.admit(&agency, attempt) else {
         panic!("Kemendagri may check identities");
     };
     let deadline = Deadline(tokio::time::Instant::now() + left);
     Call {
         permit,
+        credentials: credentials_of_tests(),
         request_id: Some(Uuid::now_v7()),
         digest: [0; 32],
         trace_id: [0; 16],

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use desmigratif_core::credentials::Credentials;
 use desmigratif_core::journal;
 use desmigratif_proto::{Minimise, Validate};
 use prost::Message;
@@ -108,13 +109,26 @@ pub(super) fn permit<M>(request: &Request<M>) -> Result<Permit, Failure> {
     }
 }
 
-/// Takes what the edge put beside a request: the permit, and until when it must be answered. The
-/// edge answers before a handler when there is none, so its absence is a defect of the wiring.
-fn admitted<M>(request: &Request<M>) -> Result<(Permit, Deadline), Failure> {
-    let deadline = request.extensions().get::<Deadline>().copied();
-    let deadline = deadline
-        .ok_or_else(|| Error::Internal("a call reached its handler without a deadline".into()))?;
-    Ok((permit(request)?, deadline))
+/// What the edge puts beside a request.
+pub(super) struct Admitted {
+    permit: Permit,
+    /// What its caller was admitted with.
+    credentials: Credentials,
+    /// Until when it must be answered.
+    deadline: Deadline,
+}
+
+impl Admitted {
+    /// Takes it from beside a request. The edge answers before a handler when a part is missing, so
+    /// that is a defect of the wiring.
+    fn of<M>(request: &Request<M>) -> Result<Self, Failure> {
+        let parts = request.extensions();
+        let without = |part| Error::Internal(format!("a call reached its handler without {part}"));
+        let deadline = parts.get::<Deadline>().copied().ok_or_else(|| without("a deadline"))?;
+        let credentials = parts.get::<Credentials>().cloned();
+        let credentials = credentials.ok_or_else(|| without("credentials"))?;
+        Ok(Self { permit: permit(request)?, credentials, deadline })
+    }
 }
 
 /// A unary call that changes records.
@@ -122,15 +136,14 @@ pub(super) async fn change<Q: ChangeRequest>(
     exchange: &Exchange,
     request: Request<Q>,
 ) -> Result<Response<Q::Response>, Status> {
-    let (permit, deadline) = admitted(&request)?;
-    Ok(Response::new(change_one(exchange, &permit, deadline, &request.into_inner()).await?))
+    let admitted = Admitted::of(&request)?;
+    Ok(Response::new(change_one(exchange, &admitted, &request.into_inner()).await?))
 }
 
 /// One change, from its own call or from a stream.
 pub(super) async fn change_one<Q: ChangeRequest>(
     exchange: &Exchange,
-    permit: &Permit,
-    deadline: Deadline,
+    admitted: &Admitted,
     request: &Q,
 ) -> Result<Q::Response, Failure> {
     let mut reading = Reading::of(request);
@@ -141,7 +154,7 @@ pub(super) async fn change_one<Q: ChangeRequest>(
         return Err(reading.into_failure());
     };
     let body = request.encode_to_vec();
-    let call = call(exchange, permit, deadline, Some(id), &body);
+    let call = call(exchange, admitted, Some(id), &body);
     let mut input = Some(input);
     let mut committed = exchange.answered(&call).await?;
     let mut decisions = 0;
@@ -169,7 +182,7 @@ pub(super) async fn change_one<Q: ChangeRequest>(
     };
     let mut answer = Q::Response::decode(committed.answer.as_slice())
         .map_err(|_| Error::Internal("a kept answer is no message of its type".into()))?;
-    answer.minimise(wire::class_set(permit.classes()));
+    answer.minimise(wire::class_set(admitted.permit.classes()));
     *answer.receipt_mut() = Some(receipt(exchange, &call, committed.receipt, &body, &answer));
     Ok(answer)
 }
@@ -203,7 +216,7 @@ pub(super) fn change_stream<I: StreamItem>(
     exchange: &Arc<Exchange>,
     request: Request<Streaming<I>>,
 ) -> Result<Response<Items<I::Answer>>, Status> {
-    let (permit, deadline) = admitted(&request)?;
+    let admitted = Admitted::of(&request)?;
     let exchange = exchange.clone();
     let mut items = request.into_inner();
     let (answers, stream) = tokio::sync::mpsc::channel(WAITING_ANSWERS);
@@ -214,7 +227,7 @@ pub(super) fn change_stream<I: StreamItem>(
                 Err(status) => Err(status),
                 Ok(Some(item)) => {
                     let request = item.into_request();
-                    let outcome = change_one(&exchange, &permit, deadline, &request).await;
+                    let outcome = change_one(&exchange, &admitted, &request).await;
                     Ok(I::answer(request.request_id().to_owned(), outcome))
                 }
             };
@@ -233,22 +246,21 @@ pub(super) async fn disclose<Q: DisclosureRequest>(
     exchange: &Exchange,
     request: Request<Q>,
 ) -> Result<Response<Q::Response>, Status> {
-    let (permit, deadline) = admitted(&request)?;
-    Ok(Response::new(disclose_one(exchange, &permit, deadline, &request.into_inner()).await?))
+    let admitted = Admitted::of(&request)?;
+    Ok(Response::new(disclose_one(exchange, &admitted, &request.into_inner()).await?))
 }
 
 async fn disclose_one<Q: DisclosureRequest>(
     exchange: &Exchange,
-    permit: &Permit,
-    deadline: Deadline,
+    admitted: &Admitted,
     request: &Q,
 ) -> Result<Q::Response, Failure> {
     let input = read(exchange, request)?;
     let body = request.encode_to_vec();
-    let call = call(exchange, permit, deadline, None, &body);
+    let call = call(exchange, admitted, None, &body);
     let Disclosed { value: mut answer, subjects, copies } =
         Q::answer(exchange, &call, input).await?;
-    answer.minimise(wire::class_set(permit.classes()));
+    answer.minimise(wire::class_set(admitted.permit.classes()));
     let classes = wire::classes(answer.classes_present());
     let receipt = exchange.disclose(&call, Disclosure { subjects, classes, copies }).await?;
     *answer.receipt_mut() = Some(self::receipt(exchange, &call, receipt, &body, &answer));
@@ -280,17 +292,17 @@ pub(super) fn read<Q: Read>(exchange: &Exchange, request: &Q) -> Result<Q::Input
 
 fn call(
     exchange: &Exchange,
-    permit: &Permit,
-    deadline: Deadline,
+    Admitted { permit, credentials, deadline }: &Admitted,
     request_id: Option<Uuid>,
     body: &[u8],
 ) -> Call {
     Call {
         permit: permit.clone(),
+        credentials: credentials.clone(),
         request_id,
         digest: exchange.subject_key.digest(permit.method().path, body),
         trace_id: crate::telemetry::trace_id().map_or([0; 16], |id| id.to_bytes()),
-        deadline,
+        deadline: *deadline,
         answers: Answers::default(),
     }
 }

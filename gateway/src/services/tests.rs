@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use desmigratif_adapters::kemendagri::regions;
 use desmigratif_core::access::{AgencyKind, Purpose};
 use desmigratif_core::agency::{Agency, AgencyId, AgencyStatus};
+use desmigratif_core::credentials::{CallerSignature, Chain, Revocation};
 use desmigratif_core::journal::{Entry, Hash};
 use desmigratif_core::ports::clock::SystemClock;
 use desmigratif_core::ports::store::log::{Checkpoint, Tile, TileId};
@@ -28,9 +29,9 @@ use tonic::{Code, Request, Status};
 
 use super::village::Villages;
 use super::worker::Workers;
-use crate::access::{Policy, Source};
+use crate::access::{Attempt, Policy, Source};
 use crate::deadline::Deadline;
-use crate::exchange::{Exchange, Ministries, register};
+use crate::exchange::{Exchange, Ministries, credentials_of_tests, register};
 use crate::store::sqlite::Sqlite;
 use crate::store::vault::KeyRing;
 
@@ -88,6 +89,18 @@ impl Store for FullDisk {
 
     async fn exposures(&self, span: &Span) -> Result<Exposures, Error> {
         self.0.exposures(span).await
+    }
+
+    async fn chain(&self, fingerprint: &Hash) -> Result<Option<Chain>, Error> {
+        self.0.chain(fingerprint).await
+    }
+
+    async fn revocation(&self, digest: &Hash) -> Result<Option<Revocation>, Error> {
+        self.0.revocation(digest).await
+    }
+
+    async fn signature(&self, index: u64) -> Result<Option<CallerSignature>, Error> {
+        self.0.signature(index).await
     }
 
     async fn leaf_hashes(&self, from: u64, limit: u32) -> Result<Vec<Hash>, Error> {
@@ -177,8 +190,10 @@ fn admitted<M>(message: M, path: &str, purpose: Purpose) -> Request<M> {
     });
     let mut request = Request::new(message);
     let policy = Policy::load(Source::BuiltIn).unwrap();
-    let admission = policy.admit(&kemnaker, path, Some(purpose.as_str())).unwrap();
+    let attempt = Attempt { path, purpose: Some(purpose.as_str()), signed: false };
+    let admission = policy.admit(&kemnaker, attempt).unwrap();
     request.extensions_mut().insert(admission);
+    request.extensions_mut().insert(credentials_of_tests());
     let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     request.extensions_mut().insert(Deadline(deadline));
     request

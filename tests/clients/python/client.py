@@ -88,6 +88,26 @@ def check(person, max_age: int = 0) -> identity_pb2.VerifyIdentityRequest:
     )
 
 
+def submission(person) -> clearance_pb2.SubmitClearanceRequest:
+    """A request to hand in the clearance of a person who was examined today and is fit."""
+    today = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=7))).date()
+    return clearance_pb2.SubmitClearanceRequest(
+        request_id=str(uuid.uuid4()),
+        clearance=clearance_pb2.ClearanceDetails(
+            nik=person[0],
+            certificate_number=f"PY-{uuid.uuid4().hex[:12]}",
+            examined_on=today.isoformat(),
+            issued_on=today.isoformat(),
+            destination_country="HK",
+            conclusion=clearance_pb2.CONCLUSION_FIT,
+            examiner=clearance_pb2.Examiner(name="dr. Contoh", sip_number="SIP-CONTOH-1"),
+            findings=[
+                clearance_pb2.Finding(code="718-7", display="Hb", value="13.1", unit="g/dL")
+            ],
+        ),
+    )
+
+
 def deliveries(admin: admin_pb2_grpc.AdminServiceStub, record_id: str) -> list:
     """The deliveries of a record, once none of them waits any more."""
     for _ in range(200):
@@ -124,26 +144,11 @@ def main(address: str, data: pathlib.Path) -> None:
     )
     print(f"registered {registered.worker_id}, entry {registered.receipt.entry_index}")
 
-    today = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=7))).date()
-    submission = clearance_pb2.SubmitClearanceRequest(
-        request_id=str(uuid.uuid4()),
-        clearance=clearance_pb2.ClearanceDetails(
-            nik=person[0],
-            certificate_number=f"PY-{uuid.uuid4().hex[:12]}",
-            examined_on=today.isoformat(),
-            issued_on=today.isoformat(),
-            destination_country="HK",
-            conclusion=clearance_pb2.CONCLUSION_FIT,
-            examiner=clearance_pb2.Examiner(name="dr. Contoh", sip_number="SIP-CONTOH-1"),
-            findings=[
-                clearance_pb2.Finding(code="718-7", display="Hb", value="13.1", unit="g/dL")
-            ],
-        ),
-    )
+    handed_in = submission(person)
     clearances = clearance_pb2_grpc.MedicalClearanceServiceStub(clinic)
     first, again = (
         clearances.SubmitClearance(
-            submission, metadata=purpose("clearance-submission"), timeout=5
+            handed_in, metadata=purpose("clearance-submission"), timeout=5
         )
         for _ in range(2)
     )

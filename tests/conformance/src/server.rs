@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use desmigratif::access::limits::Limits;
 use desmigratif::access::{Directory, TrustDomain};
-use desmigratif::edge::layers::{self, Authorise, Methods};
+use desmigratif::edge::layers::{self, Asking, Authorise, Methods};
 use desmigratif::edge::listener::{self, Drained, Listener};
 use desmigratif::edge::metrics::Metrics;
 use desmigratif::edge::tls::{Files, Tls};
@@ -44,8 +44,8 @@ struct TheSuite;
 impl Authorise for TheSuite {
     type Permit = ();
 
-    fn authorise(&self, _: &Arc<Agency>, path: &str, _: Option<&str>) -> Result<(), Status> {
-        match path.starts_with("/connectrpc.conformance.v1.ConformanceService/") {
+    fn authorise(&self, asking: &Asking<'_>) -> Result<(), Status> {
+        match asking.attempt.path.starts_with("/connectrpc.conformance.v1.ConformanceService/") {
             true => Ok(()),
             false => Err(Status::permission_denied("another service")),
         }

@@ -27,10 +27,10 @@ use desmigratif_proto::options::v1::Effect;
 use desmigratif_proto::{METHODS, Method};
 
 use super::permit::Reach;
-use super::{Admission, Permit, Refusal};
+use super::{Admission, Attempt, Permit, Refusal};
 
 use files::Stamps;
-use rules::{Asker, Question, Rules, Verdict};
+use rules::{Asker, Case, Question, Rules, Verdict};
 
 pub use files::{Broken, Source};
 pub use rules::{Relation, class_name};
@@ -59,9 +59,8 @@ struct InForce {
 struct Answers {
     of: Standing,
     reach: Reach,
-    open: OnceLock<Granted>,
-    /// By purpose, in declaration order.
-    by_purpose: [OnceLock<Granted>; Purpose::ALL.len()],
+    /// By purpose, in declaration order, the last for none; each unsigned and signed.
+    granted: [[OnceLock<Granted>; 2]; Purpose::ALL.len() + 1],
 }
 
 /// What policies may look at in an agency, its id apart.
@@ -72,7 +71,7 @@ struct Standing {
     facility: Option<String>,
 }
 
-/// What an agency may do for one purpose.
+/// What an agency may do in one case.
 struct Granted {
     /// For each method of the contract, in its order, whether it may be called.
     methods: Box<[bool]>,
@@ -104,6 +103,8 @@ pub struct Because {
 pub struct Explanation {
     /// Whether the call is allowed, the agency holding the purpose.
     pub allowed: bool,
+    /// Whether it is not allowed, and were if it were signed.
+    pub signature_required: bool,
     /// The policies that decided; none when nothing permits.
     pub because: Vec<Because>,
     /// The classes of data that the purpose opens, and the policies that open them.
@@ -151,13 +152,14 @@ impl Policy {
         self.in_force.load().rules.policies()
     }
 
-    /// What an agency may do for a purpose, if it may do anything. Whether it holds the purpose
-    /// is not asked.
+    /// What an agency may do for a purpose, if it may do anything, where it signs what must be
+    /// signed. Whether it holds the purpose is not asked.
     #[must_use]
     pub fn grant(&self, agency: &Agency, purpose: Purpose) -> Option<Grant> {
         let in_force = self.in_force.load();
         let answers = in_force.answers(agency);
-        let granted = answers.granted(&in_force.rules, agency, Some(purpose));
+        let case = Case { purpose: Some(purpose), signed: true };
+        let granted = answers.granted(&in_force.rules, agency, case);
         let methods = METHODS.iter().zip(&granted.methods).filter(|(_, allowed)| **allowed);
         let methods: Vec<_> = methods.map(|(method, _)| method).collect();
         (!methods.is_empty()).then_some(Grant { classes: granted.classes, methods })
@@ -167,29 +169,19 @@ impl Policy {
     ///
     /// # Errors
     /// As [`Policy::authorise`].
-    pub fn admit(
-        &self,
-        agency: &Arc<Agency>,
-        path: &str,
-        purpose: Option<&str>,
-    ) -> Result<Admission, Refusal> {
-        if STANDARD.iter().any(|service| path.starts_with(service)) {
+    pub fn admit(&self, agency: &Arc<Agency>, attempt: Attempt<'_>) -> Result<Admission, Refusal> {
+        if STANDARD.iter().any(|service| attempt.path.starts_with(service)) {
             return Ok(Admission::Standard);
         }
-        self.authorise(agency, path, purpose).map(Admission::Contract)
+        self.authorise(agency, attempt).map(Admission::Contract)
     }
 
-    /// Decides on a call of the contract: `path` is the gRPC path with its leading slash,
-    /// `purpose` the metadata as the caller sent it.
+    /// Decides on a call of the contract.
     ///
     /// # Errors
     /// [`Refusal`] says which rule refused.
-    pub fn authorise(
-        &self,
-        agency: &Arc<Agency>,
-        path: &str,
-        purpose: Option<&str>,
-    ) -> Result<Permit, Refusal> {
+    pub fn authorise(&self, agency: &Arc<Agency>, attempt: Attempt<'_>) -> Result<Permit, Refusal> {
+        let Attempt { path, purpose, signed } = attempt;
         let (index, method) = callable(path).ok_or(Refusal::MethodUnknown)?;
         let purpose = if open(method) {
             None
@@ -203,27 +195,31 @@ impl Policy {
         };
         let in_force = self.in_force.load();
         let answers = in_force.answers(agency);
-        let granted = answers.granted(&in_force.rules, agency, purpose);
-        if !granted.methods.get(index).is_some_and(|allowed| *allowed) {
-            return Err(Refusal::NotPermitted);
+        let granted = |signed| answers.granted(&in_force.rules, agency, Case { purpose, signed });
+        let allows = |granted: &Granted| granted.methods.get(index).is_some_and(|it| *it);
+        let asked = granted(signed);
+        if !allows(asked) {
+            let would_be = !signed && allows(granted(true));
+            return Err(if would_be { Refusal::SignatureRequired } else { Refusal::NotPermitted });
         }
-        let (classes, reach) = (granted.classes, answers.reach);
+        let (classes, reach) = (asked.classes, answers.reach);
         Ok(Permit { agency: agency.clone(), purpose, method, classes, reach })
     }
 
-    /// What the policies say to a call of a method for a purpose, and why. A method that is open
-    /// to all needs no purpose; one that is stated with it does not matter.
+    /// What the policies say to a call of a method for a purpose, signed or not, and why. A method
+    /// that is open to all needs no purpose; one that is stated with it does not matter.
     #[must_use]
     pub fn explain(
         &self,
         agency: &Agency,
         method: &'static Method,
         purpose: Option<Purpose>,
+        signed: bool,
     ) -> Explanation {
         let in_force = self.in_force.load();
         let rules = &in_force.rules;
         let asker = rules.asker(agency);
-        let purpose = purpose.filter(|_| !open(method));
+        let case = Case { purpose: purpose.filter(|_| !open(method)), signed };
         let because = |verdict: Verdict| {
             let because = |id| {
                 let (file, reason) = rules.told(id);
@@ -235,14 +231,16 @@ impl Policy {
             let verdict = rules.ask(&asker, question);
             verdict.allowed.then(|| because(verdict))
         };
-        let verdict = rules.ask(&asker, Question::Call(method, purpose));
-        let class = |class| Some((class, allowed(Question::See(class, purpose))?));
+        let verdict = rules.ask(&asker, Question::Call(method, case));
+        let would_be = Question::Call(method, Case { signed: true, ..case });
+        let class = |class| Some((class, allowed(Question::See(class, case))?));
         let reach = |relation| Some((relation, allowed(Question::Reach(relation))?));
         // Without a region every place is elsewhere.
         let there =
             |relation: &Relation| agency.region.is_some() || *relation != Relation::PlaceInRegion;
         Explanation {
             allowed: verdict.allowed,
+            signature_required: !verdict.allowed && allowed(would_be).is_some(),
             because: because(verdict),
             classes: DataClass::ALL.into_iter().filter_map(class).collect(),
             reach: Relation::ALL.into_iter().filter(there).filter_map(reach).collect(),
@@ -294,15 +292,15 @@ impl Answers {
                 own_clearances: reaches(Relation::OwnClearance),
                 others_clearances: reaches(Relation::OthersClearance),
             },
-            open: OnceLock::new(),
-            by_purpose: Default::default(),
+            granted: Default::default(),
         }
     }
 
-    /// What the agency may do for a purpose, or for none. Asked of the policies the first time.
-    fn granted(&self, rules: &Rules, agency: &Agency, purpose: Option<Purpose>) -> &Granted {
-        let known = purpose.map_or(&self.open, |purpose| &self.by_purpose[purpose as usize]);
-        known.get_or_init(|| Granted::ask(rules, &rules.asker(agency), purpose))
+    /// What the agency may do in a case. Asked of the policies the first time.
+    fn granted(&self, rules: &Rules, agency: &Agency, case: Case) -> &Granted {
+        let of_purpose = case.purpose.map_or(Purpose::ALL.len(), |purpose| purpose as usize);
+        let known = &self.granted[of_purpose][usize::from(case.signed)];
+        known.get_or_init(|| Granted::ask(rules, &rules.asker(agency), case))
     }
 }
 
@@ -313,14 +311,14 @@ impl Standing {
 }
 
 impl Granted {
-    fn ask(rules: &Rules, asker: &Asker, purpose: Option<Purpose>) -> Self {
+    fn ask(rules: &Rules, asker: &Asker, case: Case) -> Self {
         let call = |method: &'static Method| {
             // A method that is open to all is never asked for with a purpose, nor the others without.
             callable(method.path).is_some()
-                && open(method) == purpose.is_none()
-                && rules.ask(asker, Question::Call(method, purpose)).allowed
+                && open(method) == case.purpose.is_none()
+                && rules.ask(asker, Question::Call(method, case)).allowed
         };
-        let see = |class: &DataClass| rules.ask(asker, Question::See(*class, purpose)).allowed;
+        let see = |class: &DataClass| rules.ask(asker, Question::See(*class, case)).allowed;
         let classes: Vec<_> = DataClass::ALL.into_iter().filter(see).collect();
         Self { methods: METHODS.iter().map(call).collect(), classes: Classes::of(&classes) }
     }

@@ -1,8 +1,9 @@
 //! One set of policies as Cedar reads it, and the questions that it answers.
 //!
 //! How the words of the policy files stand for ours is `policies/schema.cedarschema`: the agency
-//! is the principal, a method and a class of data are actions, the purpose is the resource. Nothing
-//! is remembered here: an answer costs tens of microseconds.
+//! is the principal, a method and a class of data are actions, the purpose is the resource, and
+//! whether the call is signed is the context. Nothing is remembered here: an answer costs tens of
+//! microseconds.
 //!
 //! Invariants: a set is strictly valid against the schema, without warnings; a policy that fails
 //! while it is evaluated refuses the call.
@@ -48,12 +49,21 @@ struct Types {
 /// A question that the policies answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Question {
-    /// May the agency call a method for a purpose; for none, of a method that is open to all?
-    Call(&'static Method, Option<Purpose>),
-    /// May it see a class of data for a purpose?
-    See(DataClass, Option<Purpose>),
+    /// May the agency call a method?
+    Call(&'static Method, Case),
+    /// May it see a class of data?
+    See(DataClass, Case),
     /// May it know of such a record?
     Reach(Relation),
+}
+
+/// What a question about a call depends on, beside agency and method.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Case {
+    /// The purpose; none, of a method that is open to all.
+    pub(super) purpose: Option<Purpose>,
+    /// Whether the call is signed.
+    pub(super) signed: bool,
 }
 
 /// What a record is to the agency that asks for it. This is all that policies may look at, so that
@@ -186,19 +196,22 @@ impl Rules {
     /// The answer to a question.
     pub(super) fn ask(&self, asker: &Asker, question: Question) -> Verdict {
         let types = &self.types;
-        let resource = |purpose: Option<Purpose>| match purpose {
-            Some(purpose) => uid(&types.purpose, purpose.as_str()),
-            None => uid(&types.exchange, EXCHANGE),
-        };
-        let (action, resource) = match question {
-            Question::Call(method, purpose) => (short_name(method).to_owned(), resource(purpose)),
-            Question::See(class, purpose) => {
-                (format!("see/{}", class_name(class)), resource(purpose))
+        let (action, resource, context) = match question {
+            Question::Call(method, case) => {
+                (short_name(method).to_owned(), types.resource(case), context(case))
             }
-            Question::Reach(relation) => ("reach".to_owned(), types.record(relation)),
+            Question::See(class, case) => {
+                (format!("see/{}", class_name(class)), types.resource(case), context(case))
+            }
+            Question::Reach(relation) => {
+                ("reach".to_owned(), types.record(relation), Ok(Context::empty()))
+            }
         };
         let action = uid(&types.action, &action);
-        let request = Request::new(asker.uid.clone(), action, resource, Context::empty(), None);
+        let request = context.and_then(|context| {
+            Request::new(asker.uid.clone(), action, resource, context, None)
+                .map_err(|error| error.to_string())
+        });
         let request = match request {
             Ok(request) => request,
             Err(error) => {
@@ -240,6 +253,13 @@ impl Types {
         })
     }
 
+    fn resource(&self, case: Case) -> EntityUid {
+        match case.purpose {
+            Some(purpose) => uid(&self.purpose, purpose.as_str()),
+            None => uid(&self.exchange, EXCHANGE),
+        }
+    }
+
     fn record(&self, relation: Relation) -> EntityUid {
         let of = match relation {
             Relation::PlaceInRegion | Relation::PlaceElsewhere => &self.place,
@@ -247,6 +267,12 @@ impl Types {
         };
         uid(of, relation.id())
     }
+}
+
+/// What is known of a call beside who makes it and why.
+fn context(case: Case) -> Result<Context, String> {
+    let signed = RestrictedExpression::new_bool(case.signed);
+    Context::from_pairs([("signed".to_owned(), signed)]).map_err(|error| error.to_string())
 }
 
 fn uid(of: &EntityTypeName, id: &str) -> EntityUid {

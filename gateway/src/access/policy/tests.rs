@@ -33,6 +33,11 @@ fn village(code: &str) -> VillageCode {
     VillageCode::parse(code).unwrap()
 }
 
+/// A call that is not signed.
+fn unsigned<'a>(path: &'a str, purpose: Option<&'a str>) -> Attempt<'a> {
+    Attempt { path, purpose, signed: false }
+}
+
 /// The built-in policy, read once for all tests.
 fn built_in() -> Arc<Policy> {
     static BUILT_IN: LazyLock<Arc<Policy>> =
@@ -84,7 +89,7 @@ fn decided(policy: &Policy, kind: AgencyKind, purpose: Option<Purpose>) -> Optio
     let permits: Vec<_> = METHODS
         .iter()
         .filter(|method| open(method) == purpose.is_none())
-        .filter_map(|method| policy.authorise(&agency, method.path, stated).ok())
+        .filter_map(|method| policy.authorise(&agency, unsigned(method.path, stated)).ok())
         .collect();
     let first = permits.first()?;
     assert!(permits.iter().all(|permit| permit.classes() == first.classes()));
@@ -110,7 +115,7 @@ fn matrix(policy: &Policy) -> String {
         for region in [None, Some(RegionCode::parse("32.12").unwrap())] {
             let agency = Arc::new(Agency { region, ..(*agency(kind)).clone() });
             let who_am_i = "/desmigratif.access.v1.AccessService/WhoAmI";
-            let reach = policy.authorise(&agency, who_am_i, None).unwrap().reach;
+            let reach = policy.authorise(&agency, unsigned(who_am_i, None)).unwrap().reach;
             let places = match (region, reach.places_in_region, reach.places_elsewhere) {
                 (None, _, true) | (Some(_), true, true) => "all places",
                 (Some(_), true, false) => "places in its region",
@@ -142,8 +147,9 @@ fn generated() -> String {
         // What is open to all shows what is public, and can never be made to show more.
         let on = if class == DataClass::Public { "[Purpose, Exchange]" } else { "Purpose" };
         let class = class_name(class);
-        text +=
-            &format!("action \"see/{class}\" appliesTo {{ principal: Agency, resource: {on} }};\n");
+        text += &format!(
+            "action \"see/{class}\" appliesTo {{ principal: Agency, resource: {on}, context: Call }};\n"
+        );
     }
     text += "\n";
     for method in METHODS.iter().filter(|method| callable(method.path).is_some()) {
@@ -151,7 +157,7 @@ fn generated() -> String {
             if open(method) { (" in [\"open\"]", "Exchange") } else { ("", "Purpose") };
         let name = rules::short_name(method);
         text += &format!(
-            "action \"{name}\"{group} appliesTo {{ principal: Agency, resource: {on} }};\n"
+            "action \"{name}\"{group} appliesTo {{ principal: Agency, resource: {on}, context: Call }};\n"
         );
     }
     text
@@ -196,7 +202,8 @@ fn what_the_matrix_does_not_list_is_refused_over_the_whole_matrix() {
         for purpose in Purpose::ALL {
             let methods = listed.get(&(kind.as_str(), purpose.as_str())).copied();
             for method in METHODS {
-                let decision = policy.authorise(&agency, method.path, Some(purpose.as_str()));
+                let decision =
+                    policy.authorise(&agency, unsigned(method.path, Some(purpose.as_str())));
                 let listed = methods.is_some_and(|methods| holds(methods, method));
                 let expected = open(method) || listed;
                 assert_eq!(decision.is_ok(), expected, "{kind:?} {purpose:?} {method:?}");
@@ -210,18 +217,22 @@ fn what_the_matrix_does_not_list_is_refused_over_the_whole_matrix() {
 #[test]
 fn every_method_that_discloses_or_changes_is_granted_to_someone_and_refused_to_someone() {
     let policy = built_in();
-    for method in METHODS {
-        if matches!(method.effect, Effect::Disclose | Effect::Change | Effect::Attest) {
-            let answers: BTreeSet<_> = AgencyKind::ALL
-                .into_iter()
-                .flat_map(|kind| Purpose::ALL.map(|purpose| (agency(kind), purpose)))
-                .map(|(agency, purpose)| {
-                    policy.authorise(&agency, method.path, Some(purpose.as_str())).is_ok()
-                })
-                .collect();
-            assert!(answers.contains(&true), "{} can be called by nobody", method.path);
-            assert!(answers.contains(&false), "{} can be called by everybody", method.path);
+    let mut answers: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for kind in AgencyKind::ALL {
+        let agency = agency(kind);
+        for purpose in Purpose::ALL {
+            for method in METHODS {
+                if matches!(method.effect, Effect::Disclose | Effect::Change | Effect::Attest) {
+                    let attempt = unsigned(method.path, Some(purpose.as_str()));
+                    let allowed = policy.authorise(&agency, attempt).is_ok();
+                    answers.entry(method.path).or_default().insert(allowed);
+                }
+            }
         }
+    }
+    for (path, answers) in answers {
+        assert!(answers.contains(&true), "{path} can be called by nobody");
+        assert!(answers.contains(&false), "{path} can be called by everybody");
     }
 }
 
@@ -234,7 +245,8 @@ fn what_the_gateway_itself_calls_is_called_by_nobody() {
         for kind in AgencyKind::ALL {
             let agency = agency(kind);
             for purpose in Purpose::ALL {
-                let refusal = policy.authorise(&agency, method.path, Some(purpose.as_str()));
+                let refusal =
+                    policy.authorise(&agency, unsigned(method.path, Some(purpose.as_str())));
                 assert_eq!(refusal.expect_err("outbound"), Refusal::MethodUnknown);
             }
         }
@@ -263,14 +275,14 @@ fn a_purpose_must_be_stated_known_and_held() {
     let mut without = (*agency(Kemnaker)).clone();
     without.purposes.clear();
     let refusal = |agency: &Arc<Agency>, purpose| {
-        policy.authorise(agency, path, purpose).expect_err("no grant")
+        policy.authorise(agency, unsigned(path, purpose)).expect_err("no grant")
     };
     assert_eq!(refusal(&agency(Kemnaker), None), Refusal::PurposeMissing);
     assert_eq!(refusal(&agency(Kemnaker), Some("curiosity")), Refusal::PurposeUnknown);
     let held = Some("placement-screening");
     assert_eq!(refusal(&Arc::new(without), held), Refusal::PurposeNotHeld);
     assert_eq!(refusal(&agency(Kemendes), held), Refusal::NotPermitted);
-    let unknown = policy.authorise(&agency(Kemnaker), "/x.Y/Z", held);
+    let unknown = policy.authorise(&agency(Kemnaker), unsigned("/x.Y/Z", held));
     assert_eq!(unknown.expect_err("no method"), Refusal::MethodUnknown);
 }
 
@@ -340,7 +352,8 @@ fn a_reload_takes_effect_at_once_and_a_broken_one_changes_nothing() {
     let folder = changed("planning.cedar", str::to_owned);
     let policy = Policy::load(Source::Folder(folder.path().into())).unwrap();
     let kemendes = agency(Kemendes);
-    let allowed = || policy.authorise(&kemendes, path, Some("programme-planning")).is_ok();
+    let allowed =
+        || policy.authorise(&kemendes, unsigned(path, Some("programme-planning"))).is_ok();
     assert!(allowed() && !policy.changed());
 
     let planning = folder.path().join("planning.cedar");
@@ -362,12 +375,63 @@ fn an_answer_is_forgotten_when_the_agency_is_registered_otherwise() {
     let policy = built_in();
     let purpose = Some("programme-planning");
     let office = agency(RegionalOffice);
-    assert_eq!(policy.authorise(&office, path, purpose).unwrap().place_bound(), "");
+    assert_eq!(policy.authorise(&office, unsigned(path, purpose)).unwrap().place_bound(), "");
     let region = Some(RegionCode::parse("32.12").unwrap());
     let office = Arc::new(Agency { region, ..(*office).clone() });
-    assert_eq!(policy.authorise(&office, path, purpose).unwrap().place_bound(), "3212");
+    assert_eq!(policy.authorise(&office, unsigned(path, purpose)).unwrap().place_bound(), "3212");
     let clinic = Arc::new(Agency { kind: Clinic, ..(*office).clone() });
-    assert_eq!(policy.authorise(&clinic, path, purpose).unwrap_err(), Refusal::NotPermitted);
+    assert_eq!(
+        policy.authorise(&clinic, unsigned(path, purpose)).unwrap_err(),
+        Refusal::NotPermitted
+    );
+}
+
+#[test]
+fn a_policy_can_ask_a_kind_of_agency_to_sign_a_method() {
+    let folder = changed("health.cedar", |text| {
+        text.to_owned()
+            + r#"
+            @id("clinic-signs")
+            @reason("A clinic answers for what it hands in.")
+            forbid (
+              principal in Kind::"clinic",
+              action == Action::"MedicalClearanceService/SubmitClearance",
+              resource
+            )
+            unless { context.signed };
+            "#
+    });
+    let policy = Policy::load(Source::Folder(folder.path().into())).unwrap();
+    let decided = |method: &str, kind, signed| {
+        let path = method_named(&format!("MedicalClearanceService/{method}")).unwrap().path;
+        let purpose = Some("clearance-submission");
+        let decided = policy.authorise(&agency(kind), Attempt { path, purpose, signed });
+        decided.map(|permit| permit.classes().contains(HealthDetail))
+    };
+    // Asked twice, since the first answers are remembered.
+    for _ in 0..2 {
+        let unsigned = decided("SubmitClearance", Clinic, false);
+        assert_eq!(unsigned, Err(Refusal::SignatureRequired));
+        assert_eq!(decided("SubmitClearance", Clinic, true), Ok(true));
+        assert_eq!(decided("RevokeClearance", Clinic, false), Ok(true));
+        let never = decided("SubmitClearance", Kemnaker, true);
+        assert_eq!(never, Err(Refusal::NotPermitted), "a signature opens nothing by itself");
+        assert_eq!(decided("SubmitClearance", Kemnaker, false), Err(Refusal::NotPermitted));
+    }
+    let submit = method_named("MedicalClearanceService/SubmitClearance").unwrap();
+    let explained = |signed| {
+        policy.explain(&agency(Clinic), submit, Some(Purpose::ClearanceSubmission), signed)
+    };
+    let unsigned = explained(false);
+    assert!(!unsigned.allowed && unsigned.signature_required);
+    assert_eq!(
+        unsigned.because.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(),
+        ["clinic-signs"]
+    );
+    assert!(explained(true).allowed && !explained(true).signature_required);
+    // What may be done at all, where what must be signed is.
+    let grant = policy.grant(&agency(Clinic), Purpose::ClearanceSubmission).unwrap();
+    assert!(grant.methods.iter().any(|it| it.path == submit.path));
 }
 
 /// The record rules of the permit are the policies' answers, also for a set of other rules.
@@ -378,7 +442,7 @@ fn the_permit_reaches_what_the_policies_say() {
     let region = Some(RegionCode::parse("32.12").unwrap());
     let office = Arc::new(Agency { region, ..(*agency(RegionalOffice)).clone() });
     let permit = |policy: &Policy, agency| {
-        policy.authorise(agency, path, Some("social-protection")).unwrap()
+        policy.authorise(agency, unsigned(path, Some("social-protection"))).unwrap()
     };
     let office_sees = permit(&built_in(), &office);
     assert!(office_sees.reaches(inside) && !office_sees.reaches(outside));
@@ -401,7 +465,7 @@ fn clinics_list_their_own_clearances_and_the_others_all() {
     let policy = built_in();
     let path = "/desmigratif.health.v1.MedicalClearanceService/ListClearances";
     let bound = |kind, purpose| {
-        policy.authorise(&agency(kind), path, Some(purpose)).unwrap().clearance_bound()
+        policy.authorise(&agency(kind), unsigned(path, Some(purpose))).unwrap().clearance_bound()
     };
     assert_eq!(bound(Clinic, "clearance-submission").as_deref(), Some("agency"));
     assert_eq!(bound(Kemenkes, "oversight"), None);

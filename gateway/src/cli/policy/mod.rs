@@ -44,6 +44,9 @@ pub(super) struct ExplainArgs {
     /// The purpose, as in the desmigratif-purpose metadata; not needed by methods open to all
     #[arg(long)]
     purpose: Option<String>,
+    /// Ask for a call that its caller has signed
+    #[arg(long)]
+    signed: bool,
     /// The configuration file (TOML)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -90,7 +93,7 @@ fn explain(args: &ExplainArgs) -> Result<(), Failure> {
             Failure::Usage(format!("{text} is no purpose; the purposes are {all}"))
         })?),
     };
-    let explanation = policy.explain(&agency, method, purpose);
+    let explanation = policy.explain(&agency, method, purpose, args.signed);
     let text = told(&agency, method, purpose, &explanation);
     say(format_args!("{}", text.trim_end()))
 }
@@ -119,6 +122,8 @@ fn told(
         Some("the method needs a purpose and none is stated: give --purpose")
     } else if !held && !open {
         Some("the agency does not hold the purpose: its registration does not list it")
+    } else if explanation.signature_required {
+        Some("the call must be signed: give --signed")
     } else if !explanation.allowed && explanation.because.is_empty() {
         Some("no policy permits it, and what no policy permits is refused")
     } else if !explanation.allowed {
@@ -185,7 +190,7 @@ mod tests {
         let policy = load(&config::Policy::default()).unwrap();
         let agency = agency(agencies::agencies(), id).unwrap();
         let method = method_named(method).unwrap();
-        told(&agency, method, purpose, &policy.explain(&agency, method, purpose))
+        told(&agency, method, purpose, &policy.explain(&agency, method, purpose, false))
     }
 
     #[test]

@@ -6,32 +6,39 @@
 use std::sync::Arc;
 
 use desmigratif_core::agency::Agency;
+use desmigratif_core::credentials::Credentials;
 use http::HeaderMap;
 use tonic::Status;
 
+pub use crate::access::Attempt;
+
 /// The metadata in which a caller states its purpose.
 pub const PURPOSE_METADATA: &str = "desmigratif-purpose";
+
+/// A call that asks to be let in.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'c> {
+    /// The agency that calls.
+    pub agency: &'c Arc<Agency>,
+    /// The call, as far as it says itself.
+    pub attempt: Attempt<'c>,
+    /// What shows that it is the agency.
+    pub credentials: &'c Credentials,
+}
 
 /// The access rules, as the edge asks for them. Called once per call; it must not block.
 pub trait Authorise: Send + Sync + 'static {
     /// Proof that the call is allowed, found in the extensions of the request by its service.
     type Permit: Clone + Send + Sync + 'static;
 
-    /// Decides on a call of the method at `path` ("/desmigratif.village.v1.VillageService/GetVillage")
-    /// by `agency`. `purpose` is what the caller stated: `None` when it stated none, and a text that
-    /// is no purpose when it stated several or one that cannot be read.
+    /// Decides on a call.
     ///
     /// # Errors
     /// The status that the caller gets when the call is not allowed.
-    fn authorise(
-        &self,
-        agency: &Arc<Agency>,
-        path: &str,
-        purpose: Option<&str>,
-    ) -> Result<Self::Permit, Status>;
+    fn authorise(&self, asking: &Asking<'_>) -> Result<Self::Permit, Status>;
 }
 
-/// The purpose that the headers state, in the terms of [`Authorise::authorise`].
+/// The purpose that the headers state, in the terms of [`Attempt::purpose`].
 pub(crate) fn stated_purpose(headers: &HeaderMap) -> Option<&str> {
     let mut stated = headers.get_all(PURPOSE_METADATA).iter();
     match (stated.next(), stated.next()) {

@@ -1,11 +1,13 @@
-//! Guards a request's body while it is read: message sizes and message counts.
+//! Guards a request's body while it is read: message sizes, message counts, and whether it is what
+//! the caller has signed.
 //!
 //! It reads the five bytes before every gRPC message (compressed flag and length) and stops the
 //! body as soon as they say something that will be refused, before the message itself is taken
 //! in. It neither buffers nor copies.
 //!
-//! Invariant: what passes is a sequence of whole messages, none longer than the limit, and exactly
-//! one when the method takes one.
+//! Invariant: what passes is a sequence of whole messages, none longer than the limit, exactly one
+//! when the method takes one, and of a signed call the content that was signed: its end comes as a
+//! status otherwise.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,8 +18,9 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tonic::{Code, Status};
 
-use super::protocol::Method;
+use super::signature::other_content;
 use crate::access::limits::OfAgency;
+use crate::edge::signature::Content;
 use crate::fault::{ErrorReason, Fault, fault};
 
 /// Bytes before each message: one flag, four of length (gRPC over HTTP/2).
@@ -29,16 +32,29 @@ pin_project! {
         #[pin]
         inner: B,
         messages: Messages,
+        // Of a signed call; None once it has been judged.
+        content: Option<Box<Content>>,
         limits: Arc<OfAgency>,
         stopped: bool,
     }
 }
 
+/// What a body must keep to.
+pub(crate) struct Rules {
+    /// Whether it may hold more than one message.
+    pub(crate) client_streaming: bool,
+    /// The most bytes of a message.
+    pub(crate) largest: usize,
+    /// What it must be, of a call that is signed.
+    pub(crate) content: Option<Box<Content>>,
+}
+
 impl<B> GuardedBody<B> {
-    /// Guards `inner`, the body of a call of `method`. Its bytes are counted in `limits`.
-    pub(crate) fn new(inner: B, method: &Method, largest: usize, limits: Arc<OfAgency>) -> Self {
-        let messages = Messages::new(method.client_streaming, largest);
-        Self { inner, messages, limits, stopped: false }
+    /// Guards `inner`. Its bytes are counted in `limits`.
+    pub(crate) fn new(inner: B, rules: Rules, limits: Arc<OfAgency>) -> Self {
+        let Rules { client_streaming, largest, content } = rules;
+        let messages = Messages::new(client_streaming, largest);
+        Self { inner, messages, content, limits, stopped: false }
     }
 }
 
@@ -62,11 +78,14 @@ where
             Some(Ok(frame)) => match frame.data_ref() {
                 Some(data) => {
                     this.limits.pass(data.len());
+                    if let Some(content) = this.content {
+                        content.pass(data);
+                    }
                     this.messages.read(data).map(|()| Some(frame))
                 }
-                None => this.messages.end().map(|()| Some(frame)),
+                None => ended(this.messages, this.content).map(|()| Some(frame)),
             },
-            None => this.messages.end().map(|()| None),
+            None => ended(this.messages, this.content).map(|()| None),
             Some(Err(error)) => {
                 *this.stopped = true;
                 return Poll::Ready(Some(Err(Status::from_error(error.into()))));
@@ -89,6 +108,13 @@ where
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
     }
+}
+
+/// What is to be said of a body that has come to its end.
+fn ended(messages: &Messages, content: &mut Option<Box<Content>>) -> Result<(), Fault> {
+    messages.end()?;
+    let as_stated = content.take().is_none_or(|content| content.ended_as_stated());
+    if as_stated { Ok(()) } else { Err(other_content()) }
 }
 
 /// Follows the messages in a body, whatever chunks they come in.
@@ -199,11 +225,20 @@ mod tests {
 
     /// Reads chunks through the guard: the bytes that passed, or the code and reason it stopped with.
     fn pass(chunks: Vec<Vec<u8>>, client_streaming: bool) -> Result<Vec<u8>, (Code, String)> {
+        pass_as(chunks, client_streaming, None)
+    }
+
+    /// Reads chunks through the guard of a call that was signed for this content, or not at all.
+    fn pass_as(
+        chunks: Vec<Vec<u8>>,
+        client_streaming: bool,
+        content: Option<Box<Content>>,
+    ) -> Result<Vec<u8>, (Code, String)> {
         let frames =
             chunks.into_iter().map(|chunk| Ok::<_, Status>(Frame::data(Bytes::from(chunk))));
-        let method = Method { name: "a.B/C".into(), client_streaming };
         let body = StreamBody::new(tokio_stream::iter(frames));
-        let guarded = GuardedBody::new(body, &method, LARGEST, unreached());
+        let rules = Rules { client_streaming, largest: LARGEST, content };
+        let guarded = GuardedBody::new(body, rules, unreached());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let collected = runtime.block_on(guarded.collect());
         collected
@@ -248,6 +283,22 @@ mod tests {
         assert_eq!(pass(vec![vec![2, 0, 0, 0, 0]], false), refused, "no such flag");
         assert_eq!(pass(vec![], false), refused, "no message");
         assert_eq!(pass(vec![], true), Ok(vec![]), "an empty stream is a stream");
+    }
+
+    #[test]
+    fn signed_content_is_what_was_signed_to_the_last_byte() {
+        let signed = || Some(Box::new(Content::of_tests(&message(3))));
+        let passed = pass_as(vec![message(3)], false, signed());
+        assert_eq!(passed, Ok(message(3)));
+        let by_byte = message(3).chunks(1).map(<[u8]>::to_vec).collect();
+        assert_eq!(pass_as(by_byte, false, signed()), Ok(message(3)));
+        let mut other = message(3);
+        other[7] ^= 1;
+        let refused = stop(Code::InvalidArgument, "CONTENT_DIGEST_MISMATCH");
+        assert_eq!(pass_as(vec![other], false, signed()), refused);
+        assert_eq!(pass_as(vec![message(4)], false, signed()), refused);
+        let short = pass_as(vec![message(3)[..7].to_vec()], false, signed());
+        assert_eq!(short, stop(Code::InvalidArgument, "MESSAGE_MALFORMED"));
     }
 
     proptest! {

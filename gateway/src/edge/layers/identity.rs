@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use desmigratif_core::agency::{Agency, AgencyId, AgencyStatus};
+use desmigratif_core::credentials::Credentials;
 use desmigratif_core::ports::clock::Clock;
 use tonic::Code;
 
@@ -31,12 +32,12 @@ impl Identify {
         Self { directory, clock }
     }
 
-    /// The certificate's identity and the active agency that it names.
+    /// The certificate's identity, the active agency that it names, and what it is admitted with.
     pub(crate) fn caller<'c>(
         &self,
         connection: &'c Connection,
-    ) -> Result<(&'c PeerIdentity, Arc<Agency>), Fault> {
-        let peer = connection.peer(self.clock.now()).map_err(|why| {
+    ) -> Result<(&'c PeerIdentity, Arc<Agency>, Credentials), Fault> {
+        let (peer, credentials) = connection.peer(self.clock.now()).map_err(|why| {
             tracing::debug!(%why, "client certificate refused");
             certificate_refused()
         })?;
@@ -53,7 +54,7 @@ impl Identify {
             return Err(certificate_refused());
         }
         match agency.status {
-            AgencyStatus::Active => Ok((peer, agency)),
+            AgencyStatus::Active => Ok((peer, agency, credentials)),
             AgencyStatus::Suspended | AgencyStatus::Retired => Err(fault(
                 Code::Unauthenticated,
                 ErrorReason::AgencyNotActive,

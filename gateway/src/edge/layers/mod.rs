@@ -4,7 +4,9 @@
 //! one place and a call costs no allocation per step. Each step is a module with its own tests.
 //!
 //! Invariant: a service sees only calls that passed every step, with [`PeerIdentity`],
-//! `Arc<Agency>`, [`Deadline`] and the authoriser's permit in the request's extensions.
+//! `Arc<Agency>`, `Credentials`, [`Deadline`] and the authoriser's permit in the request's
+//! extensions; of a call that is signed, the credentials hold the signature, and its content is what
+//! was signed.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use tracing::Instrument;
 use super::carry::Carried;
 use super::connection::Connection;
 use super::metrics::Metrics;
+use super::signature::Content;
 use crate::access::limits::{Limits, OfAgency};
 use crate::fault::{self, Fault, reason_name};
 
@@ -34,10 +37,11 @@ mod observe;
 mod panics;
 mod protocol;
 mod shed;
+mod signature;
 
 pub use answer::AnswerBody;
 use answer::Held;
-pub use authorise::{Authorise, PURPOSE_METADATA};
+pub use authorise::{Asking, Attempt, Authorise, PURPOSE_METADATA};
 pub use deadline::Deadline;
 pub use identity::Directory;
 pub use protocol::Methods;
@@ -91,6 +95,7 @@ pub struct Layers<S, A> {
     identify: identity::Identify,
     deadlines: deadline::Deadlines,
     limits: Arc<Limits>,
+    signatures: signature::Verify,
     largest_message: usize,
 }
 
@@ -100,6 +105,8 @@ struct Admitted<'m> {
     deadline: Deadline,
     limits: Arc<OfAgency>,
     places: (shed::Place, OwnedSemaphorePermit),
+    /// What the content must be, of a call that is signed.
+    content: Option<Box<Content>>,
 }
 
 impl<S, A: Authorise> Layers<S, A> {
@@ -112,12 +119,13 @@ impl<S, A: Authorise> Layers<S, A> {
             methods,
             metrics,
             shed: shed::Shed::new(settings.concurrent_calls),
-            identify: identity::Identify::new(directory, clock),
+            identify: identity::Identify::new(directory, clock.clone()),
             deadlines: deadline::Deadlines {
                 default: settings.default_deadline,
                 maximum: settings.maximum_deadline,
             },
             limits,
+            signatures: signature::Verify::new(clock),
             largest_message: settings.largest_message,
         }
     }
@@ -142,7 +150,7 @@ impl<S, A: Authorise> Layers<S, A> {
         // 3. protocol: what is no gRPC call needs no answer about identities.
         let method = protocol::check(request, method)?;
         // 4. identity: everything below is per agency.
-        let (peer, agency) = self.identify.caller(connection)?;
+        let (peer, agency, mut credentials) = self.identify.caller(connection)?;
         span.record("agency", peer.agency_id.as_str());
         // 5. deadline: known before anything is decoded or waits.
         let deadline = self.deadlines.of(request.headers(), begun)?;
@@ -150,20 +158,30 @@ impl<S, A: Authorise> Layers<S, A> {
         let limits = self.limits.of(&peer.agency_id);
         let agency_place = self.counted(limits.begin().map_err(Fault::from))?;
         // 7. authorise: default deny, before a byte of the body is read.
-        let purpose = authorise::stated_purpose(request.headers());
-        let permit = self
-            .authorise
-            .authorise(&agency, request.uri().path(), purpose)
-            .map_err(Refusal::Grpc)?;
-        // 8. body guard: put around the body by the caller of this list; works while it is read.
+        let attempt = Attempt {
+            path: request.uri().path(),
+            purpose: authorise::stated_purpose(request.headers()),
+            signed: signature::is_there(request.headers()),
+        };
+        let asking = Asking { agency: &agency, attempt, credentials: &credentials };
+        let permit = self.authorise.authorise(&asking).map_err(Refusal::Grpc)?;
+        // 8. signature: after the cheaper refusals, for it costs the most.
+        let mut content = None;
+        if attempt.signed {
+            let signed = self.signatures.verified(request, method, &credentials.chain)?;
+            credentials.signature = Some(Arc::new(signed.signature));
+            content = Some(Box::new(signed.content));
+        }
+        // 9. body guard: put around the body by the caller of this list; works while it is read.
 
         let peer = peer.clone();
         let extensions = request.extensions_mut();
         extensions.insert(peer);
         extensions.insert(agency);
+        extensions.insert(credentials);
         extensions.insert(deadline);
         extensions.insert(permit);
-        Ok(Admitted { method, deadline, limits, places: (place, agency_place) })
+        Ok(Admitted { method, deadline, limits, places: (place, agency_place), content })
     }
 
     /// Counts a refusal for load by its reason.
@@ -193,8 +211,8 @@ where
         let span = observed.span().clone();
 
         let answered = async {
-            let admitted = self.admit(&connection, method, &mut request, &span)?;
-            let response = self.serve(request, &admitted).await?;
+            let mut admitted = self.admit(&connection, method, &mut request, &span)?;
+            let response = self.serve(request, &mut admitted).await?;
             Ok((response, admitted))
         };
         let answered = panics::caught_future(answered.instrument(span.clone())).await;
@@ -215,17 +233,19 @@ where
     async fn serve<B>(
         &self,
         request: Request<B>,
-        admitted: &Admitted<'_>,
+        admitted: &mut Admitted<'_>,
     ) -> Result<Response<Body>, Refusal>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let guard = |inner| {
-            let limits = admitted.limits.clone();
-            body::GuardedBody::new(inner, admitted.method, self.largest_message, limits)
+        let rules = body::Rules {
+            client_streaming: admitted.method.client_streaming,
+            largest: self.largest_message,
+            content: admitted.content.take(),
         };
-        let request = request.map(|inner| Body::new(guard(inner)));
+        let limits = admitted.limits.clone();
+        let request = request.map(|inner| Body::new(body::GuardedBody::new(inner, rules, limits)));
         match tokio::time::timeout_at(admitted.deadline.0, self.services.clone().call(request))
             .await
         {

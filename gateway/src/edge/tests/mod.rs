@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use desmigratif_core::access::AgencyKind;
 use desmigratif_core::agency::{Agency, AgencyId, AgencyStatus, Allowance};
+use desmigratif_core::credentials::Credentials;
 use desmigratif_core::ports::clock::SetClock;
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
@@ -32,7 +33,7 @@ use tonic::service::Routes;
 use tower::Service;
 
 use super::layers::Directory;
-use super::layers::{self, Authorise, Deadline, Methods};
+use super::layers::{self, Asking, Attempt, Authorise, Deadline, Methods};
 use super::listener::{self, Drained, Listener};
 use super::metrics::Metrics;
 use super::tls::{Files, Tls};
@@ -248,12 +249,8 @@ struct Permit(String);
 impl Authorise for AnyPurposeButCuriosity {
     type Permit = Permit;
 
-    fn authorise(
-        &self,
-        agency: &Arc<Agency>,
-        path: &str,
-        purpose: Option<&str>,
-    ) -> Result<Permit, Status> {
+    fn authorise(&self, asking: &Asking<'_>) -> Result<Permit, Status> {
+        let Asking { agency, attempt: Attempt { path, purpose, .. }, .. } = asking;
         match purpose {
             Some("curiosity") => Err(Status::permission_denied("curiosity")),
             _ => Ok(Permit(format!("{} {path} {purpose:?}", agency.id))),
@@ -327,6 +324,8 @@ fn who(request: &Request<Body>) -> String {
     let agency = extensions.get::<Arc<Agency>>().unwrap();
     let deadline = extensions.get::<Deadline>().unwrap();
     let permit = extensions.get::<Permit>().unwrap();
+    let credentials = extensions.get::<Credentials>().unwrap();
+    assert_eq!(credentials.chain.fingerprint(), &peer.fingerprint_sha256);
     assert_eq!((&peer.agency_id, deadline.left() > Duration::ZERO), (&agency.id, true));
     permit.0.clone()
 }

@@ -11,9 +11,9 @@ use desmigratif_core::ports::store::Commit;
 use jiff::SignedDuration;
 
 use super::*;
-use crate::access::{Admission, Policy, Source};
+use crate::access::{Admission, Attempt, Policy, Source};
 use crate::deadline::Deadline;
-use crate::exchange::{Answers, Ministries, register};
+use crate::exchange::{Answers, Ministries, credentials_of_tests, register};
 use crate::store::sqlite::Sqlite;
 use crate::store::vault::KeyRing;
 
@@ -41,13 +41,13 @@ fn call() -> Call {
     let path = "/desmigratif.audit.v1.AuditService/ListDisclosures";
     let policy = Policy::load(Source::BuiltIn).unwrap();
     let operator = Arc::new(agency("operator", AgencyKind::Operator));
-    let Ok(Admission::Contract(permit)) =
-        policy.admit(&operator, path, Some("data-subject-request"))
-    else {
+    let attempt = Attempt { path, purpose: Some("data-subject-request"), signed: false };
+    let Ok(Admission::Contract(permit)) = policy.admit(&operator, attempt) else {
         panic!("an operator may list disclosures");
     };
     Call {
         permit,
+        credentials: credentials_of_tests(),
         request_id: Some(Uuid::now_v7()),
         digest: [0; 32],
         trace_id: [0; 16],

@@ -9,9 +9,10 @@ use desmigratif_core::access::{AgencyKind, Classes, Purpose};
 use desmigratif_core::agency::{Agency, AgencyId, AgencyStatus};
 use desmigratif_core::birth::{BirthDate, Precision};
 use desmigratif_core::clearance::{Clearance, Conclusion, Country, Examiner, Finding};
+use desmigratif_core::credentials::Digests;
 use desmigratif_core::family::{FamilyMember, Relation};
 use desmigratif_core::identity::Sex;
-use desmigratif_core::journal::{Draft, Entry, EntryKind, Touched, commitment};
+use desmigratif_core::journal::{Draft, Entry, EntryKind, LeafVersion, Touched, commitment};
 use desmigratif_core::name::PersonName;
 use desmigratif_core::nik::Nik;
 use desmigratif_core::ports::clock::SystemClock;
@@ -328,7 +329,8 @@ fn in_clear(path: &Path) {
         let (salt, key, found) = ([5; 16], record.key(), record.index());
         let commitment = commitment(&salt, &body(record));
         let touched = vec![Touched { key: key.clone(), version: *version, commitment }];
-        let entry = Entry { index, at, draft: draft(0), touched };
+        let (leaf_version, caller) = (LeafVersion::V1, Digests::default());
+        let entry = Entry { index, at, leaf_version, draft: draft(0), caller, touched };
         old.execute(
             "INSERT INTO entry VALUES (?1, ?2, 'change', 'kemnaker', 'placement-screening', 'a.B/C',
                                        ?3, ?4, 0, ?5, ?6, ?7, ?8)",
@@ -425,7 +427,7 @@ async fn an_older_store_is_counted_by_what_lies_sealed() {
         &folder.path().join("store.db"),
         "DROP TRIGGER record_in; DROP TRIGGER record_moved; DROP TRIGGER record_renewed;
          DROP TABLE tally; DROP TABLE place_count; ALTER TABLE record DROP COLUMN facet;
-         PRAGMA user_version = 7",
+         PRAGMA user_version = 8",
     );
     let store = open(folder.path(), KeyRing::of_tests()).unwrap();
     assert_eq!(store.verify().await, Ok(2));

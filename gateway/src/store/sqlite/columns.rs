@@ -2,7 +2,8 @@
 
 use desmigratif_core::access::{Classes, Purpose};
 use desmigratif_core::agency::AgencyId;
-use desmigratif_core::journal::{Draft, Entry, EntryKind, Hash, Touched};
+use desmigratif_core::credentials::Digests;
+use desmigratif_core::journal::{Draft, Entry, EntryKind, Hash, LeafVersion, Touched};
 use desmigratif_core::ports::store::Error;
 use desmigratif_core::record::{Key, Kind, Record, Stored};
 use desmigratif_core::subject::Subject;
@@ -13,9 +14,12 @@ use rusqlite::{Result, Row};
 use super::keys;
 use crate::store::vault::{KeyRow, Place, Vault};
 
-/// The columns from which [`entry`] reads.
+/// The columns from which [`entry`] reads, of the table `entry`.
 pub(super) const ENTRY: &str = "idx, at_us, kind, agency, purpose, method, request_digest, \
-                                subjects, classes, trace_id, touched";
+                                subjects, classes, trace_id, touched, leaf_version, \
+    (SELECT c.fingerprint FROM certificate c WHERE c.id = entry.certificate), \
+    (SELECT r.digest FROM revocation r WHERE r.id = entry.revocation), \
+    (SELECT s.digest FROM entry_signature s WHERE s.idx = entry.idx)";
 
 /// Length of a subject in its blob.
 const SUBJECT_LEN: usize = 32;
@@ -96,6 +100,7 @@ pub(super) fn entry(row: &Row<'_>) -> Result<Entry> {
     Ok(Entry {
         index: count(row, 0)?,
         at: time(row, 1)?,
+        leaf_version: LeafVersion::of(row.get(11)?).ok_or_else(|| unreadable(11))?,
         draft: Draft {
             kind: named(row, 2, EntryKind::parse)?,
             agency: named(row, 3, |text| AgencyId::parse(text).ok())?,
@@ -105,6 +110,11 @@ pub(super) fn entry(row: &Row<'_>) -> Result<Entry> {
             subjects: subjects(row, 7)?,
             classes: classes(row, 8)?,
             trace_id: row.get(9)?,
+        },
+        caller: Digests {
+            certificate: row.get(12)?,
+            revocation: row.get(13)?,
+            signature: row.get(14)?,
         },
         touched: touched_of_json(row, 10)?,
     })
@@ -179,7 +189,7 @@ fn touched_of_json(row: &Row<'_>, column: usize) -> Result<Vec<Touched>> {
 }
 
 /// A column holds what this store does not write.
-fn unreadable(column: usize) -> rusqlite::Error {
+pub(super) fn unreadable(column: usize) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(
         column,
         Type::Blob,

@@ -6,7 +6,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use desmigratif_core::journal::{Entry, Hash, Receipt, Touched, commitment};
+use desmigratif_core::credentials::Credentials;
+use desmigratif_core::journal::{Entry, Hash, LeafVersion, Receipt, Touched, commitment};
 use desmigratif_core::ports::store::{Commit, Committed, Error, Expect, Request, Write};
 use desmigratif_core::record::{Index, Key};
 use jiff::{SignedDuration, Timestamp};
@@ -14,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
 use super::columns::Lock;
+use super::credentials::{self, KeptSignature, Rows};
 use super::fault::Failure;
 use super::keys::{Plan, Used};
 use super::{columns, keys, outbox, trail};
@@ -27,6 +29,7 @@ pub(super) struct Prepared {
     used: Vec<Used>,
     /// The answer to be kept.
     answer: Option<Sealed>,
+    signature: Option<KeptSignature>,
     salt: [u8; 16],
 }
 
@@ -81,7 +84,8 @@ impl Prepared {
             }
             _ => None,
         };
-        Ok(Self { writes, used: plan.used(), answer, salt, commit })
+        let signature = KeptSignature::new(&commit, plan);
+        Ok(Self { writes, used: plan.used(), answer, signature, salt, commit })
     }
 }
 
@@ -334,7 +338,7 @@ fn write(
     index: u64,
     at: Timestamp,
 ) -> Result<Done, Failure> {
-    let Prepared { commit, writes, used, answer, salt } = prepared;
+    let Prepared { commit, writes, used, answer, signature, salt } = prepared;
     let at_us = at.as_microsecond();
     keys::write_new(tx, used)?;
     let mut touched = Vec::with_capacity(writes.len());
@@ -349,10 +353,21 @@ fn write(
             commitment: filed.commitment,
         });
     }
-    let entry = Entry { index, at, draft: commit.entry.clone(), touched };
+    let entry = Entry {
+        index,
+        at,
+        leaf_version: LeafVersion::CURRENT,
+        draft: commit.entry.clone(),
+        caller: commit.credentials.as_ref().map(Credentials::digests).unwrap_or_default(),
+        touched,
+    };
     let receipt = entry.receipt();
-    write_entry(tx, &entry, &receipt.leaf_hash, salt)?;
-    trail::write(tx, &entry)?;
+    let rows = credentials::keep(tx, commit.credentials.as_ref())?;
+    write_entry(tx, &entry, rows, &receipt.leaf_hash, salt)?;
+    if let Some(signature) = signature {
+        signature.write(tx, index)?;
+    }
+    trail::write(tx, &entry, rows.certificate)?;
     if let Some(request) = &commit.request {
         // Replaces an answer under the same id whose time is over.
         tx.prepare_cached(
@@ -447,14 +462,16 @@ fn write_record(
 fn write_entry(
     tx: &Connection,
     entry: &Entry,
+    rows: Rows,
     leaf_hash: &Hash,
     salt: &[u8; 16],
 ) -> rusqlite::Result<()> {
     let draft = &entry.draft;
     tx.prepare_cached(
         "INSERT INTO entry (idx, at_us, kind, agency, purpose, method, request_digest, subjects,
-                            classes, trace_id, touched, salt, leaf_hash)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                            classes, trace_id, touched, salt, leaf_hash, leaf_version,
+                            certificate, revocation)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )?
     .execute(params![
         signed(entry.index),
@@ -470,6 +487,9 @@ fn write_entry(
         columns::touched_to_json(&entry.touched),
         salt,
         leaf_hash,
+        entry.leaf_version as u8,
+        rows.certificate,
+        rows.revocation,
     ])?;
     Ok(())
 }

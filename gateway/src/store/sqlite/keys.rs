@@ -77,7 +77,8 @@ impl Plan {
                 wanted.records.push(write.record.key());
             }
         }
-        commit.person_of_answer().into_iter().for_each(person);
+        commit.person_of_answer().into_iter().for_each(&mut person);
+        commit.person_of_signature().into_iter().for_each(&mut person);
         (plan, wanted)
     }
 

@@ -16,6 +16,7 @@ mod archive;
 mod at_rest;
 mod columns;
 mod commit;
+mod credentials;
 mod fault;
 mod keys;
 mod log;
@@ -38,6 +39,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use async_trait::async_trait;
+use desmigratif_core::credentials::{CallerSignature, Chain, Revocation};
 use desmigratif_core::journal::{Entry, Hash};
 use desmigratif_core::ports::clock::Clock;
 use desmigratif_core::ports::store::log::{Checkpoint, Tile, TileId};
@@ -304,6 +306,21 @@ impl Store for Sqlite {
     async fn exposures(&self, span: &Span) -> Result<Exposures, Error> {
         let span = span.clone();
         self.read(move |conn| Ok(trail::exposures(conn, &span)?)).await
+    }
+
+    async fn chain(&self, fingerprint: &Hash) -> Result<Option<Chain>, Error> {
+        let fingerprint = *fingerprint;
+        self.read(move |conn| Ok(credentials::chain(conn, &fingerprint)?)).await
+    }
+
+    async fn revocation(&self, digest: &Hash) -> Result<Option<Revocation>, Error> {
+        let digest = *digest;
+        self.read(move |conn| Ok(credentials::revocation(conn, &digest)?)).await
+    }
+
+    async fn signature(&self, index: u64) -> Result<Option<CallerSignature>, Error> {
+        let vault = self.vault.clone();
+        self.read(move |conn| credentials::signature(conn, index, &vault)).await
     }
 
     async fn leaf_hashes(&self, from: u64, limit: u32) -> Result<Vec<Hash>, Error> {

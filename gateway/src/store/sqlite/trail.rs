@@ -17,11 +17,11 @@ use super::fault::Failure;
 /// How many rows one look for people goes through: a fraction of a second.
 const MOST_ROWS: u32 = 500_000;
 
-/// Notes whom an entry concerns.
-pub(super) fn write(tx: &Connection, entry: &Entry) -> Result<()> {
+/// Notes whom an entry concerns; `certificate` is the row of the one that called.
+pub(super) fn write(tx: &Connection, entry: &Entry, certificate: Option<i64>) -> Result<()> {
     let mut insert = tx.prepare_cached(
-        "INSERT INTO entry_subject (subject, idx, at_us, agency, classes)
-         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+        "INSERT INTO entry_subject (subject, idx, at_us, agency, classes, certificate)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
     )?;
     // Who stands in it twice is noted once.
     for subject in &entry.draft.subjects {
@@ -31,6 +31,7 @@ pub(super) fn write(tx: &Connection, entry: &Entry) -> Result<()> {
             entry.at.as_microsecond(),
             entry.draft.agency.as_str(),
             entry.draft.classes.bits(),
+            certificate,
         ])?;
     }
     Ok(())
@@ -123,7 +124,8 @@ fn worker(conn: &Connection, subject: &Subject) -> Result<Option<String>> {
 pub(super) fn check(tx: &Connection, entry: &Entry) -> std::result::Result<u64, Failure> {
     let mut find = tx.prepare_cached(
         "SELECT 1 FROM entry_subject
-         WHERE subject = ?1 AND idx = ?2 AND at_us = ?3 AND agency = ?4 AND classes = ?5",
+         WHERE subject = ?1 AND idx = ?2 AND at_us = ?3 AND agency = ?4 AND classes = ?5
+           AND certificate IS (SELECT id FROM certificate WHERE fingerprint = ?6)",
     )?;
     let people: BTreeSet<_> = entry.draft.subjects.iter().collect();
     for subject in &people {
@@ -133,6 +135,7 @@ pub(super) fn check(tx: &Connection, entry: &Entry) -> std::result::Result<u64, 
             entry.at.as_microsecond(),
             entry.draft.agency.as_str(),
             entry.draft.classes.bits(),
+            entry.caller.certificate,
         ])?;
         if !found {
             let what = format!("entry {} is not found by all whom it concerns", entry.index);

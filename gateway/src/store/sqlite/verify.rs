@@ -9,13 +9,14 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Failure;
-use super::{columns, tally, trail};
+use super::{columns, credentials, tally, trail};
 
 /// Checks everything and gives the number of entries, or what was found first.
 pub(super) fn verify(conn: &mut Connection) -> Result<u64, Failure> {
     // One state for all that follows, whatever is committed meanwhile.
     let tx = conn.transaction()?;
     check_file(&tx)?;
+    credentials::check(&tx)?;
     let Checked { entries, proven, concerned } = check_journal(&tx)?;
     let records = tx.query_row("SELECT count(*) FROM record", [], |row| columns::count(row, 0))?;
     if records != proven {

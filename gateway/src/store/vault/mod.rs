@@ -16,6 +16,7 @@ use std::sync::Arc;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
 use desmigratif_core::agency::AgencyId;
+use desmigratif_core::journal::Hash;
 use desmigratif_core::record::Kind;
 use desmigratif_core::subject::Subject;
 use moka::sync::Cache;
@@ -69,6 +70,11 @@ pub enum Place<'a> {
         /// The request's id.
         request: Uuid,
     },
+    /// The signature of an entry's caller.
+    Signature {
+        /// The digest by which the entry names it.
+        digest: &'a Hash,
+    },
 }
 
 impl Place<'_> {
@@ -81,6 +87,7 @@ impl Place<'_> {
             Self::Answer { agency, request } => {
                 parts(&[b"answer", agency.as_str().as_bytes(), request.as_bytes()])
             }
+            Self::Signature { digest } => parts(&[b"signature", *digest]),
         }
     }
 }

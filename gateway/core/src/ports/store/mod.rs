@@ -13,6 +13,9 @@
 //!   kept sealed under that person's own data key; see [`Commit::person_of`]. Once the key is
 //!   destroyed ([`Commit::erase`]) the person's records are not there any more, and the journal
 //!   still verifies.
+//! - What an entry's caller was admitted with is kept, once for all entries that name it. The
+//!   caller's signature is sealed as records are, since a NIK could be guessed from the digest of the
+//!   request in it: once the person is erased it is not there any more.
 //! - Of deliveries about one person to one ministry, only the first that waits is leased.
 
 #[cfg(feature = "conformance")]
@@ -26,6 +29,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::agency::AgencyId;
+use crate::credentials::{CallerSignature, Chain, Credentials, Revocation};
 use crate::journal::{Draft, Entry, Hash, Receipt};
 use crate::record::{Key, Kind, Record, Stored};
 use crate::subject::Subject;
@@ -79,6 +83,8 @@ pub struct Commit {
     pub unchanged: Vec<(Key, u64)>,
     /// The journal entry.
     pub entry: Draft,
+    /// What its caller was admitted with: the entry names it by digest. `None` when nobody called.
+    pub credentials: Option<Credentials>,
     /// Deliveries to ministries.
     pub deliveries: Vec<Delivery>,
     /// What is done with earlier deliveries.
@@ -101,6 +107,7 @@ impl Commit {
             writes: Vec::new(),
             unchanged: Vec::new(),
             entry,
+            credentials: None,
             deliveries: Vec::new(),
             orders: Vec::new(),
             erase: None,
@@ -117,6 +124,14 @@ impl Commit {
             return None;
         }
         record.index().subject.or_else(|| self.entry.subjects.first().copied())
+    }
+
+    /// Under whose key the caller's signature is sealed, if there is one: that of the entry's first
+    /// subject. In clear when there is none.
+    #[must_use]
+    pub fn person_of_signature(&self) -> Option<Subject> {
+        self.credentials.as_ref()?.signature.as_ref()?;
+        self.entry.subjects.first().copied()
     }
 
     /// Under whose key the kept answer is sealed, if it is kept and may tell of a person.
@@ -295,6 +310,26 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Corrupt`].
     async fn exposures(&self, span: &Span) -> Result<Exposures, Error>;
+
+    /// The certificate chain of which the caller's own certificate has a fingerprint, if an entry
+    /// names it: the chain that came with the first such entry.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Corrupt`].
+    async fn chain(&self, fingerprint: &Hash) -> Result<Option<Chain>, Error>;
+
+    /// The revocation lists with a digest, if an entry names them.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Corrupt`].
+    async fn revocation(&self, digest: &Hash) -> Result<Option<Revocation>, Error>;
+
+    /// The signature of the caller of the entry at an index, if it has one and the person under whose
+    /// key it is sealed is not erased.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Corrupt`].
+    async fn signature(&self, index: u64) -> Result<Option<CallerSignature>, Error>;
 
     /// The hashes of at most `limit` leaves from index `from` on, without a gap.
     ///

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use desmigratif_core::access::{DataClass, Purpose};
 use desmigratif_core::agency::AgencyId;
-use desmigratif_core::journal::{Draft, EntryKind};
+use desmigratif_core::journal::{Draft, EntryKind, LeafVersion, Receipt};
 use desmigratif_core::ports::clock::SystemClock;
 use desmigratif_core::ports::store::{Commit, Store};
 use jiff::Timestamp;
@@ -63,12 +63,25 @@ async fn entries_of_an_older_store_are_found_by_those_whom_they_concern() {
     let exposed = store.exposures(&all_of("kemnaker", 999)).await.unwrap();
     assert_eq!((found[1].len(), found[2].len(), found[255].len()), (1, 2, 1));
     assert_eq!(exposed.people.len(), 2 + many.len());
+    // As it was before the table, with leaves of that time.
+    let old = |entry: Entry| Entry { leaf_version: LeafVersion::V1, ..entry };
+    let old_leaves = |entries: Vec<Entry>| entries.into_iter().map(old).collect::<Vec<_>>();
+    let leaves: Vec<_> = old_leaves(store.entries(0, 9).await.unwrap());
+    found = found.into_iter().map(old_leaves).collect();
     drop(store);
-    // As it was before the table.
+    for entry in leaves {
+        let Receipt { index, leaf_hash, .. } = entry.receipt();
+        let hash = hex::encode(leaf_hash);
+        harm(&path, &format!("UPDATE entry SET leaf_hash = X'{hash}' WHERE idx = {index}"));
+    }
     harm(
         &path,
         "DROP TRIGGER record_in; DROP TRIGGER record_moved; DROP TRIGGER record_renewed;
          DROP TABLE tally; DROP TABLE place_count; ALTER TABLE record DROP COLUMN facet;
+         ALTER TABLE entry_subject DROP COLUMN certificate;
+         ALTER TABLE entry DROP COLUMN revocation; ALTER TABLE entry DROP COLUMN certificate;
+         ALTER TABLE entry DROP COLUMN leaf_version;
+         DROP TABLE entry_signature; DROP TABLE revocation; DROP TABLE certificate;
          DROP TABLE succession; DROP INDEX checkpoint_witnessed;
          ALTER TABLE checkpoint DROP COLUMN witnessed;
          DROP TABLE entry_subject; PRAGMA user_version = 4",
@@ -91,7 +104,7 @@ async fn verifying_finds_an_entry_that_its_people_do_not_find() {
         ("UPDATE entry_subject SET at_us = at_us - 1 WHERE idx = 2", "entry 2 is not found"),
         ("UPDATE entry_subject SET classes = 1 WHERE idx = 0", "entry 0 is not found"),
         (
-            "INSERT INTO entry_subject VALUES (zeroblob(32), 1, 1, 'kemenkes', 4)",
+            "INSERT INTO entry_subject VALUES (zeroblob(32), 1, 1, 'kemenkes', 4, NULL)",
             "5 rows say whom entries concern, 4 are right",
         ),
     ] {
@@ -120,7 +133,7 @@ async fn a_look_for_people_ends_where_it_has_seen_enough_and_goes_on_there() {
         &format!(
             "INSERT INTO entry_subject
              WITH RECURSIVE up (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM up WHERE n < 5 * {each} - 1)
-             SELECT CAST(zeroblob(31) || char(1 + n / {each}) AS BLOB), n, n, 'kemenkes', 4 FROM up",
+             SELECT CAST(zeroblob(31) || char(1 + n / {each}) AS BLOB), n, n, 'kemenkes', 4, NULL FROM up",
         ),
     );
     let span = all_of("kemnaker", 10);

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a suite panics where an engine breaks its word")]
 
 mod commits;
+mod credentials;
 mod erasure;
 mod expectations;
 mod journal;
@@ -31,7 +32,7 @@ pub use model::agrees_with_a_model;
 type Run<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 type Behaviour = for<'a> fn(&'a dyn Store, &'a SetClock) -> Run<'a>;
 
-const BEHAVIOURS: [Behaviour; 60] = [
+const BEHAVIOURS: [Behaviour; 63] = [
     |store, _| Box::pin(commits::a_commit_writes_all_its_parts(store)),
     |store, _| Box::pin(commits::a_record_comes_back_as_it_was_written(store)),
     |store, _| Box::pin(commits::a_commit_without_records_is_an_entry(store)),
@@ -59,6 +60,9 @@ const BEHAVIOURS: [Behaviour; 60] = [
     |store, clock| Box::pin(journal::time_never_goes_back(store, clock)),
     |store, _| Box::pin(journal::deliveries_wait_for_their_ministry(store)),
     |store, _| Box::pin(journal::a_sound_store_verifies(store)),
+    |store, _| Box::pin(credentials::an_entry_names_what_its_caller_was_admitted_with(store)),
+    |store, _| Box::pin(credentials::chains_and_lists_are_kept_once_for_all_entries(store)),
+    |store, _| Box::pin(credentials::a_signature_goes_with_the_person_whom_it_is_about(store)),
     |store, clock| Box::pin(outbox::what_is_due_is_leased_once(store, clock)),
     |store, clock| Box::pin(outbox::a_lease_runs_out(store, clock)),
     |store, clock| Box::pin(outbox::a_lease_that_was_lost_settles_nothing(store, clock)),
