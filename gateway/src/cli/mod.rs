@@ -25,7 +25,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use audit::AuditVerb;
 use keys::KeysVerb;
-use operate::{AdaptersVerb, AgenciesVerb, DeliveriesVerb, SandboxVerb, SubjectsVerb};
+use operate::{
+    AdaptersVerb, AgenciesVerb, BriefingArgs, DeliveriesVerb, SandboxVerb, SubjectsVerb,
+};
 use policy::PolicyVerb;
 use witness::WitnessArgs;
 
@@ -69,6 +71,7 @@ enum Verb {
         #[arg(long, value_name = "FILE", default_value = "desmigratif-data/operator.toml")]
         profile: PathBuf,
     },
+    Briefing(BriefingArgs),
     /// Register agencies and their certificates; suspend, activate and retire them
     #[command(subcommand)]
     Agencies(AgenciesVerb),
@@ -217,6 +220,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Check(args) => check::run(&args),
         Verb::Witness(args) => witness::run(&args),
         Verb::Walk { profile } => operate::run(async move { dev::walk(&profile).await }),
+        Verb::Briefing(args) => operate::run(args.run()),
         Verb::Agencies(verb) => operate::run(verb.run()),
         Verb::Adapters(verb) => operate::run(verb.run()),
         Verb::Deliveries(verb) => operate::run(verb.run()),

@@ -1,5 +1,5 @@
 //! What an operator does with a running gateway: the verbs `agencies`, `adapters`,
-//! `deliveries`, `subjects`, `audit` and `sandbox`.
+//! `deliveries`, `subjects`, `audit` and `sandbox`; and what an office asks: `briefing`.
 //!
 //! They are calls of the contract like any other: over mutual TLS, with the operator's own
 //! certificate, authorised and journalled. A profile says where the gateway is and who asks.
@@ -7,6 +7,7 @@
 mod adapters;
 mod agencies;
 mod breach;
+mod briefing;
 mod deliveries;
 mod profile;
 mod sandbox;
@@ -26,6 +27,7 @@ use super::serve::runtime;
 pub(super) use adapters::AdaptersVerb;
 pub(super) use agencies::AgenciesVerb;
 pub(super) use breach::Breach;
+pub(super) use briefing::BriefingArgs;
 pub(super) use deliveries::DeliveriesVerb;
 pub(super) use profile::{Calls, Profile, refused};
 pub(super) use sandbox::SandboxVerb;

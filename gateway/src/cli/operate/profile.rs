@@ -8,6 +8,7 @@ use desmigratif_core::access::Purpose;
 use desmigratif_proto::admin::v1::admin_service_client::AdminServiceClient;
 use desmigratif_proto::admin::v1::agency_service_client::AgencyServiceClient;
 use desmigratif_proto::audit::v1::audit_service_client::AuditServiceClient;
+use desmigratif_proto::programme::v1::coverage_service_client::CoverageServiceClient;
 use serde::{Deserialize, Serialize};
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
@@ -115,6 +116,14 @@ impl Profile {
         purpose: Purpose,
     ) -> Result<AuditServiceClient<Calls>, Failure> {
         Ok(AuditServiceClient::new(self.calls(purpose).await?))
+    }
+
+    /// A client of CoverageService.
+    pub(super) async fn coverage(
+        &self,
+        purpose: Purpose,
+    ) -> Result<CoverageServiceClient<Calls>, Failure> {
+        Ok(CoverageServiceClient::new(self.calls(purpose).await?))
     }
 
     /// A client of AdminService.
