@@ -2,7 +2,7 @@
 //! follows the journal.
 //!
 //! It judges nothing: what an entry means, and who may be told of it, is its readers' to say. There
-//! are many of them, subscribers of changes and views that are kept in memory.
+//! are many of them, subscribers of [changes] and views that are kept in memory.
 //!
 //! Invariants:
 //! - a reader gets every entry from its place on, once and in the order of the journal;
@@ -20,6 +20,12 @@ use desmigratif_core::ports::store::{Error, Store};
 use opentelemetry::metrics::{Counter, Gauge};
 use opentelemetry::{KeyValue, global};
 use tokio::sync::{Semaphore, watch};
+
+mod changes;
+mod records;
+
+pub use changes::{ChangeEvent, ChangeFilter, Changed, Changes, Place};
+use records::Records;
 
 /// How often the tail looks for what other nodes have committed.
 const LOOK: Duration = Duration::from_millis(100);
@@ -45,6 +51,7 @@ pub struct Feed {
     /// Entries that this node knows to be there: one more than the highest index it was told of.
     committed: watch::Sender<u64>,
     stragglers: Semaphore,
+    records: Records,
     read: Counter<u64>,
     failing: Gauge<u64>,
 }
@@ -78,6 +85,7 @@ impl Feed {
             .with_description("1 while the tail cannot read the journal, else 0.")
             .build();
         Self {
+            records: Records::of(store.clone()),
             store,
             recent: RwLock::new(Recent { entries: VecDeque::new(), first: index, weight: 0 }),
             head: watch::Sender::new(index),

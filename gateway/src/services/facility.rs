@@ -135,7 +135,8 @@ impl Read for FindNearestFacilitiesRequest {
     }
 }
 
-fn to_wire(facility: &Facility) -> wire_v1::Facility {
+/// A facility, for the wire.
+pub(super) fn to_wire(facility: &Facility) -> wire_v1::Facility {
     let class = match facility.class {
         FacilityClass::HospitalA => wire_v1::FacilityClass::HospitalA,
         FacilityClass::HospitalB => wire_v1::FacilityClass::HospitalB,

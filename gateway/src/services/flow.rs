@@ -110,7 +110,7 @@ pub(super) fn permit<M>(request: &Request<M>) -> Result<Permit, Failure> {
 
 /// Takes what the edge put beside a request: the permit, and until when it must be answered. The
 /// edge answers before a handler when there is none, so its absence is a defect of the wiring.
-fn admitted<M>(request: &Request<M>) -> Result<(Permit, Deadline), Failure> {
+pub(super) fn admitted<M>(request: &Request<M>) -> Result<(Permit, Deadline), Failure> {
     let deadline = request.extensions().get::<Deadline>().copied();
     let deadline = deadline
         .ok_or_else(|| Error::Internal("a call reached its handler without a deadline".into()))?;
@@ -278,7 +278,8 @@ pub(super) fn read<Q: Read>(exchange: &Exchange, request: &Q) -> Result<Q::Input
     }
 }
 
-fn call(
+/// A call under way.
+pub(super) fn call(
     exchange: &Exchange,
     permit: &Permit,
     deadline: Deadline,

@@ -201,7 +201,7 @@ mod tests {
     fn pass(chunks: Vec<Vec<u8>>, client_streaming: bool) -> Result<Vec<u8>, (Code, String)> {
         let frames =
             chunks.into_iter().map(|chunk| Ok::<_, Status>(Frame::data(Bytes::from(chunk))));
-        let method = Method { name: "a.B/C".into(), client_streaming };
+        let method = Method { name: "a.B/C".into(), client_streaming, lasting: false };
         let body = StreamBody::new(tokio_stream::iter(frames));
         let guarded = GuardedBody::new(body, &method, LARGEST, unreached());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -4,7 +4,8 @@
 //! one place and a call costs no allocation per step. Each step is a module with its own tests.
 //!
 //! Invariant: a service sees only calls that passed every step, with [`PeerIdentity`],
-//! `Arc<Agency>`, [`Deadline`] and the authoriser's permit in the request's extensions.
+//! `Arc<Agency>`, [`Deadline`] and the authoriser's permit in the request's extensions; for a method
+//! whose answer lasts also with a [`Renewal`] of the permit.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use super::connection::Connection;
 use super::metrics::Metrics;
 use crate::access::limits::{Limits, OfAgency};
 use crate::fault::{self, Fault, reason_name};
+use crate::renewal::Renewal;
 
 mod answer;
 mod authorise;
@@ -51,6 +53,8 @@ pub struct Settings {
     pub default_deadline: Duration,
     /// Longest deadline, whatever a call states.
     pub maximum_deadline: Duration,
+    /// Longest deadline of an answer that lasts; see [`Methods::lasting`].
+    pub lasting_deadline: Duration,
     /// Largest message of a request, in bytes.
     pub largest_message: usize,
 }
@@ -61,6 +65,7 @@ impl Default for Settings {
             concurrent_calls: 4096,
             default_deadline: Duration::from_secs(10),
             maximum_deadline: Duration::from_secs(30),
+            lasting_deadline: Duration::from_secs(3_600),
             largest_message: 4 * 1024 * 1024,
         }
     }
@@ -84,11 +89,11 @@ impl From<Fault> for Refusal {
 /// The steps before the services `S`, with the access rules `A`.
 pub struct Layers<S, A> {
     services: S,
-    authorise: A,
+    authorise: Arc<A>,
     methods: Methods,
     metrics: Arc<Metrics>,
     shed: shed::Shed,
-    identify: identity::Identify,
+    identify: Arc<identity::Identify>,
     deadlines: deadline::Deadlines,
     limits: Arc<Limits>,
     largest_message: usize,
@@ -99,8 +104,12 @@ struct Admitted<'m> {
     method: &'m protocol::Method,
     deadline: Deadline,
     limits: Arc<OfAgency>,
-    places: (shed::Place, OwnedSemaphorePermit),
+    places: Places,
 }
+
+/// The places that a call holds until its answer has ended: among those of all agencies, which an
+/// answer that lasts has given back, and among those of its own.
+type Places = (Option<shed::Place>, OwnedSemaphorePermit);
 
 impl<S, A: Authorise> Layers<S, A> {
     /// The steps before the services that are carried.
@@ -108,14 +117,15 @@ impl<S, A: Authorise> Layers<S, A> {
         let Carried { services, methods, directory, authorise, limits, settings, clock } = carried;
         Self {
             services,
-            authorise,
+            authorise: Arc::new(authorise),
             methods,
             metrics,
             shed: shed::Shed::new(settings.concurrent_calls),
-            identify: identity::Identify::new(directory, clock),
+            identify: Arc::new(identity::Identify::new(directory, clock)),
             deadlines: deadline::Deadlines {
                 default: settings.default_deadline,
                 maximum: settings.maximum_deadline,
+                lasting: settings.lasting_deadline,
             },
             limits,
             largest_message: settings.largest_message,
@@ -145,10 +155,13 @@ impl<S, A: Authorise> Layers<S, A> {
         let (peer, agency) = self.identify.caller(connection)?;
         span.record("agency", peer.agency_id.as_str());
         // 5. deadline: known before anything is decoded or waits.
-        let deadline = self.deadlines.of(request.headers(), begun)?;
-        // 6. limits: what one agency asks for must not starve the others.
+        let deadline = self.deadlines.of(request.headers(), begun, method.lasting)?;
+        // 6. limits: what one agency asks for must not starve the others. An answer that lasts costs
+        // little at any moment: it holds a place of its agency's feeds, and none of those of calls.
         let limits = self.limits.of(&peer.agency_id);
-        let agency_place = self.counted(limits.begin().map_err(Fault::from))?;
+        let begin = if method.lasting { OfAgency::begin_feed } else { OfAgency::begin };
+        let agency_place = self.counted(begin(&limits).map_err(Fault::from))?;
+        let place = Some(place).filter(|_| !method.lasting);
         // 7. authorise: default deny, before a byte of the body is read.
         let purpose = authorise::stated_purpose(request.headers());
         let permit = self
@@ -164,6 +177,20 @@ impl<S, A: Authorise> Layers<S, A> {
         extensions.insert(deadline);
         extensions.insert(permit);
         Ok(Admitted { method, deadline, limits, places: (place, agency_place) })
+    }
+
+    /// The right of a call with these headers to its method, to be asked for again by its service.
+    fn renewal<B>(&self, connection: &Arc<Connection>, request: &Request<B>) -> Renewal<A::Permit> {
+        let (identify, authorise) = (self.identify.clone(), self.authorise.clone());
+        let path = request.uri().path().to_owned();
+        let purpose = authorise::stated_purpose(request.headers()).map(str::to_owned);
+        let leaving = connection.leaving();
+        let connection = connection.clone();
+        let ask = move || {
+            let (_, agency) = identify.caller(&connection).map_err(Fault::into_status)?;
+            authorise.authorise(&agency, &path, purpose.as_deref())
+        };
+        Renewal::new(ask, leaving)
     }
 
     /// Counts a refusal for load by its reason.
@@ -187,13 +214,18 @@ where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let under_way = connection.begin_call();
         let method = self.methods.find(request.uri().path());
+        let lasts = method.filter(|method| method.lasting).map(|_| self.deadlines.lasting);
+        let under_way = connection.begin_call(lasts.unwrap_or_default());
         let observed = observe::ObservedCall::begin(&self.metrics, method, request.headers());
         let span = observed.span().clone();
 
         let answered = async {
             let admitted = self.admit(&connection, method, &mut request, &span)?;
+            if admitted.method.lasting {
+                let renewal = self.renewal(&connection, &request);
+                request.extensions_mut().insert(renewal);
+            }
             let response = self.serve(request, &admitted).await?;
             Ok((response, admitted))
         };

@@ -1,0 +1,215 @@
+//! Changes as they are told to those who watch: which of them a caller may know of.
+//!
+//! Invariants: what is told is judged when it is told, by the permit and by the record as it is then;
+//! what was erased is not told of; a place between two changes holds on every node and for good.
+
+use std::collections::BTreeSet;
+
+use desmigratif_core::access::DataClass;
+use desmigratif_core::facility::Facility;
+use desmigratif_core::journal::{Entry, EntryKind, Touched};
+use desmigratif_core::record::Kind;
+use desmigratif_core::region::{RegionCode, VillageCode};
+use desmigratif_core::stage::Stage;
+use desmigratif_core::subject::Subject;
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::records::What;
+use crate::access::Permit;
+use crate::exchange::{Error, Exchange};
+
+/// Entries that are looked through at a time.
+const LOOKED_THROUGH: usize = 512;
+/// Events of one batch at the most.
+pub(crate) const BATCH: usize = 256;
+/// Records that are asked of the store at a time for one who watches.
+const ASKED: usize = 4;
+
+/// A place in the journal between two changes: before the record with a number, of those that the
+/// entry with an index has touched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The entry.
+    pub index: u64,
+    /// The record, counted from 0 in the order of the entry.
+    pub record: u32,
+}
+
+/// Which changes are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangeFilter {
+    /// Only records of these kinds; empty for all.
+    pub kinds: BTreeSet<Kind>,
+    /// Only of this region.
+    pub region: Option<RegionCode>,
+}
+
+/// Changes that a caller may know of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changes {
+    /// The changes, in the order of the journal; perhaps none.
+    pub events: Vec<ChangeEvent>,
+    /// The place behind all that was looked through.
+    pub next: Place,
+}
+
+/// A change of one record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangeEvent {
+    /// The place behind it.
+    pub next: Place,
+    /// When it was committed.
+    pub at: Timestamp,
+    /// The version that it made.
+    pub version: u64,
+    /// The person whom it is about; `None` for a facility.
+    pub person: Option<Subject>,
+    /// The record.
+    pub record: Changed,
+}
+
+/// A record that has changed, as far as it is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Changed {
+    /// A worker.
+    Worker {
+        /// The worker's id.
+        id: String,
+        /// Where the worker is at home.
+        village: VillageCode,
+        /// Where the worker stands.
+        stage: Stage,
+    },
+    /// A member of a family.
+    FamilyMember {
+        /// The member's id.
+        id: String,
+        /// The worker whose family it is.
+        worker_id: Uuid,
+    },
+    /// A clearance.
+    Clearance {
+        /// The clearance's id.
+        id: String,
+        /// The worker who was examined.
+        worker_id: Uuid,
+    },
+    /// A facility, whole.
+    Facility(Box<Facility>),
+}
+
+/// The class of data that it is to know that a record of a kind has changed; `None` for those that
+/// are nobody's to know.
+const fn class(kind: Kind) -> Option<DataClass> {
+    match kind {
+        Kind::Worker => Some(DataClass::Programme),
+        Kind::FamilyMember => Some(DataClass::Family),
+        Kind::Clearance => Some(DataClass::HealthConclusion),
+        Kind::Facility => Some(DataClass::Public),
+        Kind::IdentityCheck
+        | Kind::VillageIndex
+        | Kind::Agency
+        | Kind::Adapter
+        | Kind::Withholding => None,
+    }
+}
+
+impl Exchange {
+    /// The changes from a place on that a caller may know of, [`BATCH`] at the most. Waits until the
+    /// journal has something at that place. What it returns may leave only once its disclosure is
+    /// recorded; see [`Exchange::disclose_uncounted`].
+    ///
+    /// # Errors
+    /// [`Error::JournalUnavailable`]; asking again from the same place is safe.
+    pub async fn changes(
+        &self,
+        permit: &Permit,
+        filter: &ChangeFilter,
+        from: Place,
+    ) -> Result<Changes, Error> {
+        let entries = self.feed.after(from.index, LOOKED_THROUGH).await?;
+        let (mut wanted, mut next) = (Vec::new(), from);
+        for entry in &entries {
+            for (record, touched) in (0..).zip(&entry.touched) {
+                let place = Place { index: entry.index, record };
+                if place < from || !wants(permit, filter, entry, touched) {
+                    continue;
+                }
+                if wanted.len() == BATCH {
+                    return self.events(permit, filter, wanted, place).await;
+                }
+                wanted.push((place, entry.at, touched));
+            }
+            next = Place { index: entry.index + 1, record: 0 };
+        }
+        self.events(permit, filter, wanted, next).await
+    }
+
+    /// Judges those that are wanted by what the records are now.
+    async fn events(
+        &self,
+        permit: &Permit,
+        filter: &ChangeFilter,
+        wanted: Vec<Wanted<'_>>,
+        next: Place,
+    ) -> Result<Changes, Error> {
+        let judged = wanted.into_iter().map(|it| self.event(permit, filter, it).boxed());
+        let judged: Vec<_> = judged.collect();
+        let judged: Vec<_> = stream::iter(judged).buffered(ASKED).try_collect().await?;
+        Ok(Changes { events: judged.into_iter().flatten().collect(), next })
+    }
+
+    async fn event(
+        &self,
+        permit: &Permit,
+        filter: &ChangeFilter,
+        (place, at, touched): Wanted<'_>,
+    ) -> Result<Option<ChangeEvent>, Error> {
+        let Touched { key, version, .. } = touched;
+        let Some(known) = self.feed.records.get(key, *version).await? else { return Ok(None) };
+        let there = |region: RegionCode| known.village.is_some_and(|it| region.holds(it));
+        if !filter.region.is_none_or(there) {
+            return Ok(None);
+        }
+        let told = told(permit, &key.id, known.village, &known.what);
+        Ok(told.map(|record| ChangeEvent {
+            next: Place { record: place.record + 1, ..place },
+            at,
+            version: *version,
+            person: known.person,
+            record,
+        }))
+    }
+}
+
+/// A change that is asked for: where it stands, when it was committed, and of what.
+type Wanted<'a> = (Place, Timestamp, &'a Touched);
+
+/// Whether a change is asked for, and of a class that the caller may see.
+fn wants(permit: &Permit, filter: &ChangeFilter, entry: &Entry, touched: &Touched) -> bool {
+    let kind = touched.key.kind;
+    entry.draft.kind == EntryKind::Change
+        && (filter.kinds.is_empty() || filter.kinds.contains(&kind))
+        && class(kind).is_some_and(|class| permit.classes().contains(class))
+}
+
+/// What a caller is told of a record; `None` when it is out of the caller's reach.
+fn told(permit: &Permit, id: &str, village: Option<VillageCode>, what: &What) -> Option<Changed> {
+    let id = id.to_owned();
+    match what {
+        What::Worker(stage) => {
+            let village = village.filter(|village| permit.reaches(*village))?;
+            Some(Changed::Worker { id, village, stage: *stage })
+        }
+        What::FamilyMember { worker_id } => {
+            village.filter(|village| permit.reaches(*village))?;
+            Some(Changed::FamilyMember { id, worker_id: *worker_id })
+        }
+        What::Clearance { worker_id, submitted_by } => permit
+            .reaches_clearance_of(submitted_by)
+            .then_some(Changed::Clearance { id, worker_id: *worker_id }),
+        What::Facility(facility) => Some(Changed::Facility(facility.clone())),
+    }
+}
