@@ -167,6 +167,26 @@ async fn what_is_committed_comes_once_and_in_order_across_reconnections_while_ot
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_holds_in_the_middle_of_an_entry_too() {
+    let gateway = Gateway::shared();
+    let office = gateway.connect("disnaker-indramayu").await;
+    // The workers of `dev` were registered many at a time.
+    let request = WatchChangesRequest { region_code: "32.12".into(), ..all() };
+    let mut feed = Feed::open(&office, PLANNING, request.clone()).await.unwrap();
+    let first = feed.next().await.unwrap().unwrap();
+    let at = |event: &ChangeEvent| event.committed_at;
+    let cut = first.windows(2).position(|pair| at(&pair[0]) == at(&pair[1])).unwrap() + 1;
+    let rest = WatchChangesRequest {
+        cursor: first[cut - 1].cursor.clone(),
+        from_beginning: false,
+        ..request
+    };
+    let rest = told(&office, PLANNING, rest).await;
+    let expected = first[cut..].iter().map(|event| event.record.clone().unwrap());
+    assert!(first.len() - cut > 1 && rest.starts_with(&expected.collect::<Vec<_>>()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_feed_resumes_after_a_power_cut_with_nothing_lost_and_nothing_doubled() {
     let gateway = Gateway::start();
     let kemnaker = gateway.connect("kemnaker").await;

@@ -60,10 +60,10 @@ impl Records {
     /// # Errors
     /// Those of the store.
     pub(super) async fn get(&self, key: &Key, version: u64) -> Result<Option<Arc<Known>>, Error> {
-        if let Some(Some(known)) = self.held.get(key).await
-            && known.version < version
-        {
-            self.held.invalidate(key).await;
+        match self.held.get(key).await {
+            Some(Some(known)) if known.version < version => self.held.invalidate(key).await,
+            Some(held) => return Ok(held),
+            None => {}
         }
         let read = self.held.try_get_with_by_ref(key, self.read(key)).await;
         read.map_err(|error| (*error).clone())
