@@ -161,8 +161,23 @@ impl Feed {
     /// Those of the store, for a reader that lags behind what is held in memory. It may ask again
     /// from the same place.
     pub async fn after(&self, place: u64, limit: usize) -> Result<Vec<Arc<Entry>>, Error> {
+        Ok(self.after_where(place, limit, |_| true).await?.0)
+    }
+
+    /// The entries from a place on that are wanted, of `limit` that are looked through at the most
+    /// and one at the least, and the place behind those; as [`Feed::after`]. What is not wanted
+    /// costs a reader next to nothing.
+    ///
+    /// # Errors
+    /// As [`Feed::after`].
+    pub async fn after_where(
+        &self,
+        place: u64,
+        limit: usize,
+        wanted: impl Fn(&Entry) -> bool,
+    ) -> Result<(Vec<Arc<Entry>>, u64), Error> {
         self.reached(place).await;
-        if let Some(entries) = self.recent().from(place, limit) {
+        if let Some(entries) = self.recent().from(place, limit, &wanted) {
             return Ok(entries);
         }
         let _turn = self.stragglers.acquire().await;
@@ -172,7 +187,8 @@ impl Feed {
             // The tail has passed it.
             return Err(Error::Corrupt(format!("entry {place} is not there any more")));
         }
-        Ok(entries.into_iter().map(Arc::new).collect())
+        let next = place + entries.len() as u64;
+        Ok((entries.into_iter().filter(wanted).map(Arc::new).collect(), next))
     }
 
     /// Takes in what is new.
@@ -227,11 +243,21 @@ impl Recent {
         }
     }
 
-    /// Those from a place on; `None` when the place is no longer held, or not yet.
-    fn from(&self, place: u64, limit: usize) -> Option<Vec<Arc<Entry>>> {
+    /// Those from a place on that are wanted, and the place behind those looked through; `None` when
+    /// the place is no longer held, or not yet.
+    fn from(
+        &self,
+        place: u64,
+        limit: usize,
+        wanted: impl Fn(&Entry) -> bool,
+    ) -> Option<(Vec<Arc<Entry>>, u64)> {
         let skipped = usize::try_from(place.checked_sub(self.first)?).ok()?;
-        let entries: Vec<_> = self.entries.iter().skip(skipped).take(limit).cloned().collect();
-        (!entries.is_empty()).then_some(entries)
+        let end = self.entries.len().min(skipped.saturating_add(limit));
+        if skipped >= end {
+            return None;
+        }
+        let entries = self.entries.range(skipped..end).filter(|entry| wanted(entry));
+        Some((entries.cloned().collect(), self.first + end as u64))
     }
 }
 

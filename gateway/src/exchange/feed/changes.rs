@@ -16,7 +16,7 @@ use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::records::What;
+use super::records::{Known, What};
 use crate::access::Permit;
 use crate::exchange::{Error, Exchange};
 
@@ -129,12 +129,13 @@ impl Exchange {
         filter: &ChangeFilter,
         from: Place,
     ) -> Result<Changes, Error> {
-        let entries = self.feed.after(from.index, LOOKED_THROUGH).await?;
-        let (mut wanted, mut next) = (Vec::new(), from);
+        let (entries, next) =
+            self.feed.after_where(from.index, LOOKED_THROUGH, tells_of_records).await?;
+        let mut wanted = Vec::new();
         for entry in &entries {
             for (record, touched) in (0..).zip(&entry.touched) {
                 let place = Place { index: entry.index, record };
-                if place < from || !wants(permit, filter, entry, touched) {
+                if place < from || !wants(permit, filter, touched) {
                     continue;
                 }
                 if wanted.len() == BATCH {
@@ -142,9 +143,8 @@ impl Exchange {
                 }
                 wanted.push((place, entry.at, touched));
             }
-            next = Place { index: entry.index + 1, record: 0 };
         }
-        self.events(permit, filter, wanted, next).await
+        self.events(permit, filter, wanted, Place { index: next, record: 0 }).await
     }
 
     /// Judges those that are wanted by what the records are now.
@@ -155,50 +155,68 @@ impl Exchange {
         wanted: Vec<Wanted<'_>>,
         next: Place,
     ) -> Result<Changes, Error> {
-        let judged = wanted.into_iter().map(|it| self.event(permit, filter, it).boxed());
-        let judged: Vec<_> = judged.collect();
-        let judged: Vec<_> = stream::iter(judged).buffered(ASKED).try_collect().await?;
-        Ok(Changes { events: judged.into_iter().flatten().collect(), next })
-    }
-
-    async fn event(
-        &self,
-        permit: &Permit,
-        filter: &ChangeFilter,
-        (place, at, touched): Wanted<'_>,
-    ) -> Result<Option<ChangeEvent>, Error> {
-        let Touched { key, version, .. } = touched;
-        let Some(known) = self.feed.records.get(key, *version).await? else { return Ok(None) };
-        let there = |region: RegionCode| known.village.is_some_and(|it| region.holds(it));
-        if !filter.region.is_none_or(there) {
-            return Ok(None);
+        let records = &self.feed.records;
+        // Another who watches has most often asked just before: those cost no read, and no task.
+        let (mut known, mut unknown) = (Vec::with_capacity(wanted.len()), Vec::new());
+        for (_, _, touched) in &wanted {
+            let held = records.held(&touched.key, touched.version).await;
+            if held.is_none() {
+                unknown.push(records.get(&touched.key, touched.version).boxed());
+            }
+            known.push(held);
         }
-        let told = told(permit, &key.id, known.village, &known.what);
-        Ok(told.map(|record| ChangeEvent {
-            next: Place { record: place.record + 1, ..place },
-            at,
-            version: *version,
-            person: known.person,
-            record,
-        }))
+        let mut read = stream::iter(unknown).buffered(ASKED);
+        let mut events = Vec::new();
+        for (wanted, known) in wanted.into_iter().zip(known) {
+            let known = match known {
+                Some(known) => known,
+                None => read.try_next().await?.flatten(),
+            };
+            events.extend(known.and_then(|known| event(permit, filter, wanted, &known)));
+        }
+        Ok(Changes { events, next })
     }
+}
+
+/// The event of a change, when the record as it is now is asked for and within the caller's reach.
+fn event(
+    permit: &Permit,
+    filter: &ChangeFilter,
+    (place, at, touched): Wanted<'_>,
+    known: &Known,
+) -> Option<ChangeEvent> {
+    let there = |region: RegionCode| known.village.is_some_and(|it| region.holds(it));
+    if !filter.region.is_none_or(there) {
+        return None;
+    }
+    Some(ChangeEvent {
+        next: Place { record: place.record + 1, ..place },
+        at,
+        version: touched.version,
+        person: known.person,
+        record: told(permit, &touched.key.id, known)?,
+    })
 }
 
 /// A change that is asked for: where it stands, when it was committed, and of what.
 type Wanted<'a> = (Place, Timestamp, &'a Touched);
 
+/// Whether an entry can make events. That a ministry's answer was kept is no change of its own.
+fn tells_of_records(entry: &Entry) -> bool {
+    entry.draft.kind == EntryKind::Change && !entry.touched.is_empty()
+}
+
 /// Whether a change is asked for, and of a class that the caller may see.
-fn wants(permit: &Permit, filter: &ChangeFilter, entry: &Entry, touched: &Touched) -> bool {
+fn wants(permit: &Permit, filter: &ChangeFilter, touched: &Touched) -> bool {
     let kind = touched.key.kind;
-    entry.draft.kind == EntryKind::Change
-        && (filter.kinds.is_empty() || filter.kinds.contains(&kind))
+    (filter.kinds.is_empty() || filter.kinds.contains(&kind))
         && class(kind).is_some_and(|class| permit.classes().contains(class))
 }
 
 /// What a caller is told of a record; `None` when it is out of the caller's reach.
-fn told(permit: &Permit, id: &str, village: Option<VillageCode>, what: &What) -> Option<Changed> {
-    let id = id.to_owned();
-    match what {
+fn told(permit: &Permit, id: &str, known: &Known) -> Option<Changed> {
+    let (id, village) = (id.to_owned(), known.village);
+    match &known.what {
         What::Worker(stage) => {
             let village = village.filter(|village| permit.reaches(*village))?;
             Some(Changed::Worker { id, village, stage: *stage })

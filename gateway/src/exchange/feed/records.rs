@@ -54,16 +54,23 @@ impl Records {
         Self { store, held }
     }
 
+    /// What [`Records::get`] would answer, when it need not ask for it.
+    pub(super) async fn held(&self, key: &Key, version: u64) -> Option<Option<Arc<Known>>> {
+        let current =
+            |held: &Option<Arc<Known>>| held.as_ref().is_none_or(|known| known.version >= version);
+        self.held.get(key).await.filter(current)
+    }
+
     /// What a record is that has been at a version: that version or a later one. `None` when it is
     /// not there any more, or of a kind that is never told of.
     ///
     /// # Errors
     /// Those of the store.
     pub(super) async fn get(&self, key: &Key, version: u64) -> Result<Option<Arc<Known>>, Error> {
-        match self.held.get(key).await {
-            Some(Some(known)) if known.version < version => self.held.invalidate(key).await,
-            Some(held) => return Ok(held),
-            None => {}
+        if let Some(Some(known)) = self.held.get(key).await
+            && known.version < version
+        {
+            self.held.invalidate(key).await;
         }
         let read = self.held.try_get_with_by_ref(key, self.read(key)).await;
         read.map_err(|error| (*error).clone())

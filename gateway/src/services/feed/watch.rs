@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use desmigratif_proto::Minimise as _;
@@ -21,8 +22,11 @@ use crate::services::failure::Failure;
 use crate::services::wire;
 
 /// How long a feed waits for more once something has come: what comes together is journalled and
-/// sent together.
+/// sent together. With every feed that is open it is a little longer, up to the most: a thousand that
+/// look each 20 ms would leave no time for anything else.
 const LINGER: Duration = Duration::from_millis(20);
+const LINGER_PER_FEED: Duration = Duration::from_micros(30);
+const LONGEST_LINGER: Duration = Duration::from_millis(50);
 /// So many entries are enough not to wait for more.
 const ENOUGH: u64 = 256;
 /// When a feed that was read too slowly may be resumed: it is to make room first.
@@ -33,6 +37,8 @@ pub(in crate::services) struct Metrics {
     open: UpDownCounter<i64>,
     ended: Counter<u64>,
     events: Counter<u64>,
+    /// As `open`, to be read.
+    feeds: AtomicU32,
 }
 
 impl Metrics {
@@ -51,6 +57,7 @@ impl Metrics {
                 .u64_counter("desmigratif.feed.events")
                 .with_description("Changes told on feeds.")
                 .build(),
+            feeds: AtomicU32::new(0),
         })
     }
 }
@@ -117,11 +124,13 @@ impl Watch {
     /// The status to end with; none when everything that was asked for was sent.
     pub(super) async fn run(mut self) -> Result<(), Status> {
         self.metrics.open.add(1, &[]);
+        self.metrics.feeds.fetch_add(1, Ordering::Relaxed);
         let end = match self.follow().await {
             Ok(never) => match never {},
             Err(end) => end,
         };
         self.metrics.open.add(-1, &[]);
+        self.metrics.feeds.fetch_sub(1, Ordering::Relaxed);
         self.metrics.ended.add(1, &[KeyValue::new("why", end.name())]);
         let resumable = |fault: Fault| fault.resume_from(cursor(&self.exchange, self.sent));
         match end {
@@ -182,7 +191,9 @@ impl Watch {
     /// Lets what comes together gather, unless there is enough of it already.
     async fn linger(&self) {
         if self.exchange.feed.head().saturating_sub(self.place.index) < ENOUGH {
-            tokio::time::sleep(LINGER).await;
+            let feeds = self.metrics.feeds.load(Ordering::Relaxed);
+            let linger = LINGER + LINGER_PER_FEED.saturating_mul(feeds);
+            tokio::time::sleep(linger.min(LONGEST_LINGER)).await;
         }
     }
 
