@@ -56,6 +56,9 @@ pub struct Config {
     /// How deliveries are brought to ministries.
     #[serde(default)]
     pub outbox: Outbox,
+    /// How changes are told to those who watch them.
+    #[serde(default)]
+    pub feed: Feed,
     /// Logs, traces and metrics.
     #[serde(default)]
     pub telemetry: Telemetry,
@@ -246,6 +249,25 @@ impl Default for Outbox {
     }
 }
 
+/// How changes are told to those who watch them.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Feed {
+    /// The longest silence on a feed, seconds: then a heartbeat comes. The caller's right is judged
+    /// anew at least as often.
+    pub heartbeat_seconds: u32,
+    /// How long a feed of which nothing is read is kept, seconds.
+    pub slow_reader_seconds: u32,
+    /// How long a feed may go on until it must be resumed, minutes; a caller's shorter deadline holds.
+    pub longest_minutes: u32,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self { heartbeat_seconds: 5, slow_reader_seconds: 30, longest_minutes: 60 }
+    }
+}
+
 /// Logs, traces and metrics.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -356,6 +378,24 @@ impl Config {
             "must be between 1 and 300",
         )?;
         rule((1..=256).contains(&outbox.parallel), "outbox.parallel", "must be between 1 and 256")?;
+        let feed = &self.feed;
+        rule(
+            // A caller who may no longer is to notice within a minute.
+            (1..=30).contains(&feed.heartbeat_seconds),
+            "feed.heartbeat_seconds",
+            "must be between 1 and 30",
+        )?;
+        rule(
+            (1..=300).contains(&feed.slow_reader_seconds),
+            "feed.slow_reader_seconds",
+            "must be between 1 and 300",
+        )?;
+        rule(
+            // No connection grows older.
+            (1..=60).contains(&feed.longest_minutes),
+            "feed.longest_minutes",
+            "must be between 1 and 60",
+        )?;
         rule(
             (0.0..=1.0).contains(&self.telemetry.trace_ratio),
             "telemetry.trace_ratio",
@@ -382,6 +422,8 @@ mod tests {
         let sample = read(SAMPLE).expect("the sample is valid");
         assert_eq!(sample.limits.burst, Limits::default().burst);
         assert_eq!(sample.outbox.parallel, Outbox::default().parallel);
+        assert_eq!(sample.limits.feeds, Limits::default().feeds);
+        assert_eq!(sample.feed.longest_minutes, Feed::default().longest_minutes);
         assert_eq!(
             sample.freshness.village_index_seconds,
             Freshness::default().village_index_seconds

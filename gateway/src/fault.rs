@@ -31,6 +31,9 @@ pub const DOMAIN: &str = "gateway.desmigratif";
 /// The metadata that tells a gRPC client's own retries how long to wait, in milliseconds.
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
+/// Where `google.rpc.ErrorInfo.metadata` says from where a stream is to be resumed.
+const CURSOR: &str = "cursor";
+
 /// A text that is fixed or built from fixed parts.
 type Text = Cow<'static, str>;
 
@@ -44,8 +47,16 @@ pub struct Fault {
     english: Text,
     indonesian: Text,
     violations: Vec<FieldViolation>,
-    preconditions: Vec<PreconditionViolation>,
     retry_after: Option<Duration>,
+    /// Apart, so that a fault stays small to hand on.
+    seldom: Option<Box<Seldom>>,
+}
+
+/// What few faults have.
+#[derive(Clone, Debug, Default)]
+struct Seldom {
+    preconditions: Vec<PreconditionViolation>,
+    metadata: HashMap<String, String>,
 }
 
 /// Begins a refusal: the gRPC code, the reason for programs, and the message for people in
@@ -62,8 +73,8 @@ pub fn fault(
         english: english.into(),
         indonesian: indonesian.into(),
         violations: Vec::new(),
-        preconditions: Vec::new(),
         retry_after: None,
+        seldom: None,
     }
 }
 
@@ -103,13 +114,20 @@ impl Fault {
         subject: impl Into<String>,
         description: impl Into<String>,
     ) -> Self {
-        self.preconditions.push(PreconditionViolation::new(kind, subject, description));
+        let seldom = self.seldom.get_or_insert_default();
+        seldom.preconditions.push(PreconditionViolation::new(kind, subject, description));
         self
     }
 
     /// Says that the same call may succeed after `delay`.
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
+        self
+    }
+
+    /// Says where a stream that ends with this is to be resumed: the cursor, for programs.
+    pub fn resume_from(mut self, cursor: String) -> Self {
+        self.seldom.get_or_insert_default().metadata.insert(CURSOR.to_owned(), cursor);
         self
     }
 
@@ -122,8 +140,9 @@ impl Fault {
     /// The status to send.
     #[must_use]
     pub fn into_status(self) -> Status {
+        let Seldom { preconditions, metadata } = self.seldom.map_or_else(Seldom::default, |it| *it);
         let mut details: Vec<ErrorDetail> = vec![
-            ErrorInfo::new(reason_name(self.reason), DOMAIN, HashMap::new()).into(),
+            ErrorInfo::new(reason_name(self.reason), DOMAIN, metadata).into(),
             LocalizedMessage::new("en", self.english.as_ref()).into(),
             LocalizedMessage::new("id", self.indonesian).into(),
         ];
@@ -133,8 +152,8 @@ impl Fault {
         if !self.violations.is_empty() {
             details.push(BadRequest::new(self.violations).into());
         }
-        if !self.preconditions.is_empty() {
-            details.push(PreconditionFailure::new(self.preconditions).into());
+        if !preconditions.is_empty() {
+            details.push(PreconditionFailure::new(preconditions).into());
         }
         if let Some(delay) = self.retry_after {
             details.push(RetryInfo::new(Some(delay)).into());

@@ -10,7 +10,7 @@
 //! | 4 | [`services`] | wire message -> domain -> one use case -> wire message |
 //! | 3 | [`access`], [`exchange`], [`audit`] | who may see what; submit and disclose; the journal as evidence |
 //! | 2 | [`store`] | the SQLite engine of the store port |
-//! | – | [`config`], [`deadline`], [`fault`], [`telemetry`], [`pki`] | used by several floors, using none |
+//! | – | [`config`], [`deadline`], [`renewal`], [`fault`], [`telemetry`], [`pki`] | used by several floors, using none |
 //!
 //! The rules of the domain are in `desmigratif-core`, the contract in `desmigratif-proto`.
 
@@ -23,6 +23,7 @@ pub mod edge;
 pub mod exchange;
 pub mod fault;
 pub mod pki;
+pub mod renewal;
 pub mod services;
 pub mod store;
 pub mod telemetry;

@@ -19,6 +19,7 @@ pub(crate) fn generate(contract: &Contract) -> TokenStream {
             let (input, output) = (method.input(), method.output());
             let (input, output) = (input.full_name(), output.full_name());
             let (client, server) = (method.is_client_streaming(), method.is_server_streaming());
+            let lasting = contract.lasting(method);
             let row = quote! {
                 Method {
                     path: #path,
@@ -27,6 +28,7 @@ pub(crate) fn generate(contract: &Contract) -> TokenStream {
                     effect: Effect::#effect,
                     client_streaming: #client,
                     server_streaming: #server,
+                    lasting: #lasting,
                     input: #input,
                     output: #output,
                 },

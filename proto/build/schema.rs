@@ -83,6 +83,19 @@ impl Contract {
         enum_name(&effect.kind(), &access.get_field(&effect))
     }
 
+    /// Whether a method's access says that its answer goes on for as long as the caller likes.
+    pub(crate) fn lasting(&self, method: &MethodDescriptor) -> bool {
+        let Some(option) = self.extension("desmigratif.options.v1.access") else { return false };
+        let options = method.options();
+        let access = options.get_extension(&option);
+        let lasting = access.as_message().and_then(|access| {
+            // The fixtures of the tests have options of their own.
+            let field = access.descriptor().get_field_by_name("lasting")?;
+            access.get_field(&field).as_bool()
+        });
+        lasting.unwrap_or(false)
+    }
+
     /// The rules on a field, as they are written.
     pub(crate) fn field_rules(&self, field: &FieldDescriptor) -> Option<DynamicMessage> {
         let option = self.extension("buf.validate.field")?;

@@ -36,6 +36,7 @@ macro_rules! each_request {
                 AddCosignatureRequest, EraseSubjectRequest, ListDisclosuresRequest, WithholdDisclosuresRequest,
                 EndWithholdingRequest, ReportBreachRequest;
             connector: DeliverRequest, LookupRequest;
+            exchange: WatchChangesRequest, GetHeadRequest;
             health: SubmitClearanceRequest, SubmitClearancesRequest, GetClearanceRequest,
                 ListClearancesRequest, RevokeClearanceRequest, VerifyCertificateRequest,
                 GetFacilityRequest, ListFacilitiesRequest, FindNearestFacilitiesRequest;

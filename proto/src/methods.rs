@@ -17,6 +17,8 @@ pub struct Method {
     pub client_streaming: bool,
     /// Whether the gateway answers with a stream.
     pub server_streaming: bool,
+    /// Whether the answer is a stream that goes on for as long as the caller likes.
+    pub lasting: bool,
     /// Full name of the request's message: "desmigratif.village.v1.GetVillageRequest".
     pub input: &'static str,
     /// Full name of the response's message.

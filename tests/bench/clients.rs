@@ -108,11 +108,7 @@ impl SubmitClearance {
 
 impl Caller for SubmitClearance {
     async fn call(&mut self) -> Result<(), Status> {
-        let request = SubmitClearanceRequest {
-            request_id: Uuid::now_v7().to_string(),
-            clearance: Some(clearance(&self.nik)),
-        };
-        let request = stating("clearance-submission", request);
+        let request = stating("clearance-submission", submission(&self.nik));
         let answer = self.client.submit_clearance(request).await?.into_inner();
         answer.receipt.map(|_| ()).ok_or_else(|| Status::data_loss("an answer without a receipt"))
     }
@@ -146,15 +142,22 @@ impl Caller for VerifyIdentity {
     }
 }
 
-/// Registers synthetic workers and gives their NIKs.
-pub(crate) async fn register_workers(
+/// A request to hand in a clearance of the worker with a NIK.
+pub(crate) fn submission(nik: &str) -> SubmitClearanceRequest {
+    SubmitClearanceRequest {
+        request_id: Uuid::now_v7().to_string(),
+        clearance: Some(clearance(nik)),
+    }
+}
+
+/// Registers a synthetic worker in each village and gives their NIKs.
+pub(crate) async fn register_workers<'a>(
     gateway: &Gateway,
-    village: &str,
-    count: usize,
+    villages: impl IntoIterator<Item = &'a str>,
 ) -> Result<Vec<String>> {
     let mut client = WorkerServiceClient::new(gateway.connect(KEMNAKER).await?);
-    let mut niks = Vec::with_capacity(count);
-    for serial in 1..=count {
+    let mut niks = Vec::new();
+    for (serial, village) in (1..).zip(villages) {
         let nik = format!("990255150190{serial:04}");
         let request = RegisterWorkerRequest {
             request_id: Uuid::now_v7().to_string(),

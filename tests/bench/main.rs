@@ -9,8 +9,8 @@
 //!
 //! Words after `--` choose parts of it: `edge` (decisions, reads, writes, searches, start),
 //! `pass-through` (an identity check beside the same call without the gateway), `one-down` (one
-//! ministry fails, the others' callers go on) and `outbox`, which takes `deliveries=NUMBER`. All
-//! by default.
+//! ministry fails, the others' callers go on), `feed` (from a commit to those who watch) and
+//! `outbox`, which takes `deliveries=NUMBER`. All by default.
 //!
 //! Ends with 0 whether targets are met or not, and with 1 when anything fails.
 
@@ -20,6 +20,7 @@ mod bare;
 mod clients;
 mod closed_loop;
 mod decision;
+mod feed;
 mod ministries;
 mod one_down;
 mod outbox;
@@ -70,7 +71,7 @@ fn main() -> ExitCode {
 }
 
 /// The parts, in the order in which they run.
-const PARTS: [&str; 4] = ["edge", "pass-through", "one-down", "outbox"];
+const PARTS: [&str; 5] = ["edge", "pass-through", "one-down", "feed", "outbox"];
 /// Deliveries of the outbox unless the command line says otherwise.
 const DELIVERIES: u32 = 200_000;
 
@@ -102,6 +103,7 @@ fn bench(given: &[&str]) -> Result<()> {
             "edge" => edge(&runtime, data.path(), &mut table)?,
             "pass-through" => runtime.block_on(pass_through::compare(data.path(), &mut table))?,
             "one-down" => runtime.block_on(one_down::compare(data.path(), &mut table))?,
+            "feed" => runtime.block_on(feed::measure(data.path(), &mut table))?,
             _ => runtime.block_on(outbox::measure(data.path(), deliveries, &mut table))?,
         }
         table.print();

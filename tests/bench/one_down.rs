@@ -64,7 +64,7 @@ pub(crate) async fn compare(data: &Path, table: &mut Table) -> Result<()> {
     let villages = every_village(&gateway).await?;
     let codes: Arc<[String]> = villages.iter().map(|village| village.code.clone()).collect();
     let clinic = gateway.connect(CLINIC).await?;
-    let workers = register_workers(&gateway, KENANGA, CALLERS).await?;
+    let workers = register_workers(&gateway, [KENANGA; CALLERS]).await?;
     let mut clearances: Vec<_> =
         workers.into_iter().map(|nik| SubmitClearance::new(clinic.clone(), nik)).collect();
     let operator = AdminServiceClient::new(gateway.connect(OPERATOR).await?);

@@ -39,6 +39,7 @@ impl Server {
             .env("DESMIGRATIF_LIMITS__REQUESTS_PER_SECOND", "1000000")
             .env("DESMIGRATIF_LIMITS__BURST", "1000000")
             .env("DESMIGRATIF_LIMITS__CONCURRENT_CALLS", "10000")
+            .env("DESMIGRATIF_LIMITS__FEEDS", "10000")
             .env("DESMIGRATIF_LIMITS__SUBJECTS_PER_HOUR", "100000000")
             .env("DESMIGRATIF_LIMITS__BYTES_PER_MINUTE", "4000000000")
             .stdin(Stdio::null())

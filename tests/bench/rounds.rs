@@ -53,7 +53,7 @@ pub(crate) async fn submit_clearance(
     data: &Path,
     table: &mut Table,
 ) -> Result<()> {
-    let niks = register_workers(gateway, KENANGA, CALLERS).await?;
+    let niks = register_workers(gateway, [KENANGA; CALLERS]).await?;
     let channels = connections(gateway.server(), gateway.tls(), CLINIC).await?;
     let callers = niks.into_iter().enumerate();
     let mut callers: Vec<_> = callers

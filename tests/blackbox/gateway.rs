@@ -158,8 +158,19 @@ impl Gateway {
         self.connect_as(&self.identity(agency)).await
     }
 
+    /// A connection with an agency's certificate, over which little comes that is not read.
+    pub(crate) async fn connect_narrow(&self, agency: &str) -> Channel {
+        let endpoint = self.endpoint(&self.identity(agency));
+        let narrow = endpoint.initial_stream_window_size(1_024);
+        narrow.connect().await.unwrap()
+    }
+
     /// A connection with any certificate.
     pub(crate) async fn connect_as(&self, identity: &Identity) -> Channel {
+        self.endpoint(identity).connect().await.unwrap()
+    }
+
+    fn endpoint(&self, identity: &Identity) -> Endpoint {
         let Identity { certificate, key } = identity;
         let tls = ClientTlsConfig::new()
             .domain_name("localhost")
@@ -169,9 +180,6 @@ impl Gateway {
             .unwrap()
             .timeout(Duration::from_secs(20))
             .tls_config(tls)
-            .unwrap()
-            .connect()
-            .await
             .unwrap()
     }
 

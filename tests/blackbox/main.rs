@@ -19,6 +19,7 @@ mod edge;
 mod erasure;
 mod evidence;
 mod faults;
+mod feed;
 mod folder;
 mod freshness;
 mod full_disk;

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 const MOST_LINES: usize = 500;
 
 /// The gateway's modules by floor; a module imports from its own floor or below.
-const FLOORS: [(&str, u8); 13] = [
+const FLOORS: [(&str, u8); 14] = [
     ("config", 1),
     ("deadline", 1),
     ("fault", 1),
+    ("renewal", 1),
     ("telemetry", 1),
     ("store", 2),
     ("access", 3),

@@ -158,8 +158,10 @@ pub struct Allowance {
     pub calls_per_second: NonZeroU32,
     /// Calls at once after a pause.
     pub burst: NonZeroU32,
-    /// Calls under way at once.
+    /// Calls under way at once, feeds not counted.
     pub concurrent_calls: u32,
+    /// Change feeds open at once.
+    pub feeds: u32,
     /// Distinct people whom its calls name or disclose, within any hour.
     pub subjects_per_hour: u32,
     /// Bytes of requests and answers in a minute, in the long run and at once after a pause.
@@ -173,6 +175,7 @@ impl Default for Allowance {
             calls_per_second: number(2_000),
             burst: number(4_000),
             concurrent_calls: 200,
+            feeds: 8,
             subjects_per_hour: 2_000,
             bytes_per_minute: number(256 << 20),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use desmigratif_core::access::{Classes, Purpose};
-use desmigratif_core::agency::Agency;
+use desmigratif_core::agency::{Agency, AgencyId};
 use desmigratif_core::clearance::Clearance;
 use desmigratif_core::region::VillageCode;
 use desmigratif_core::worker::Worker;
@@ -151,7 +151,13 @@ impl Permit {
     /// Whether the caller may know of a clearance: a clinic of those that it submitted.
     #[must_use]
     pub fn reaches_clearance(&self, clearance: &Clearance) -> bool {
-        if clearance.submitted_by == self.agency.id {
+        self.reaches_clearance_of(&clearance.submitted_by)
+    }
+
+    /// Whether the caller may know of the clearances that an agency has submitted.
+    #[must_use]
+    pub fn reaches_clearance_of(&self, submitted_by: &AgencyId) -> bool {
+        if *submitted_by == self.agency.id {
             self.reach.own_clearances
         } else {
             self.reach.others_clearances

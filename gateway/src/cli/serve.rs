@@ -204,15 +204,18 @@ impl Gateway {
             .build_v1()
             .map_err(|error| Failure::of("cannot serve reflection", error))?;
         let limits = &config.limits;
+        let message_bytes = limits.message_bytes as usize;
+        let feeds = config.feed.settings();
         let mut routes =
-            services::routes(&exchange, &directory, &policy, &log, limits.message_bytes as usize);
+            services::routes(&exchange, &directory, &policy, &log, message_bytes, feeds);
         routes.add_service(health_service).add_service(reflection);
         let methods = Methods::of_descriptors([
             desmigratif_proto::FILE_DESCRIPTOR_SET,
             tonic_health::pb::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
         ])
-        .map_err(|error| Failure::of("cannot read the contract", error))?;
+        .map_err(|error| Failure::of("cannot read the contract", error))?
+        .lasting(desmigratif_proto::METHODS.iter().filter(|it| it.lasting).map(|it| it.path));
         let refusals = TaskTracker::new();
         let gate =
             Gate { policy: policy.clone(), exchange: exchange.clone(), refusals: refusals.clone() };
@@ -222,7 +225,7 @@ impl Gateway {
             directory: directory.clone(),
             authorise: gate,
             limits: exchange.limits.clone(),
-            settings: layer_settings(limits),
+            settings: layer_settings(limits, &config.feed),
             clock,
         };
 
@@ -401,13 +404,24 @@ pub(super) fn tls_files(tls: &config::Tls) -> tls::Files {
     }
 }
 
-fn layer_settings(limits: &config::Limits) -> layers::Settings {
+fn layer_settings(limits: &config::Limits, feed: &config::Feed) -> layers::Settings {
     let maximum_deadline = Duration::from_secs(limits.deadline_seconds.into());
     layers::Settings {
         concurrent_calls: limits.concurrent_calls_in_all as usize,
         default_deadline: layers::Settings::default().default_deadline.min(maximum_deadline),
         maximum_deadline,
+        lasting_deadline: Duration::from_secs(60 * u64::from(feed.longest_minutes)),
         largest_message: limits.message_bytes as usize,
+    }
+}
+
+impl config::Feed {
+    /// As the service has it.
+    fn settings(self) -> services::FeedSettings {
+        services::FeedSettings {
+            heartbeat: Duration::from_secs(self.heartbeat_seconds.into()),
+            patience: Duration::from_secs(self.slow_reader_seconds.into()),
+        }
     }
 }
 

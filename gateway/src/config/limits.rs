@@ -21,6 +21,8 @@ pub struct Limits {
     pub burst: u32,
     /// Calls of one agency under way at once.
     pub concurrent_calls: u32,
+    /// Change feeds of one agency open at once; 0 for none.
+    pub feeds: u32,
     /// Distinct people whom one agency may ask about within any hour.
     pub subjects_per_hour: u32,
     /// Bytes of one agency's requests and answers in a minute.
@@ -48,6 +50,8 @@ pub struct Own {
     pub burst: Option<u32>,
     /// See [`Limits::concurrent_calls`].
     pub concurrent_calls: Option<u32>,
+    /// See [`Limits::feeds`].
+    pub feeds: Option<u32>,
     /// See [`Limits::subjects_per_hour`].
     pub subjects_per_hour: Option<u32>,
     /// See [`Limits::bytes_per_minute`].
@@ -61,6 +65,7 @@ impl Default for Limits {
             requests_per_second: usual.calls_per_second.get(),
             burst: usual.burst.get(),
             concurrent_calls: usual.concurrent_calls,
+            feeds: usual.feeds,
             subjects_per_hour: usual.subjects_per_hour,
             bytes_per_minute: usual.bytes_per_minute.get(),
             concurrent_calls_in_all: 2_000,
@@ -92,6 +97,7 @@ impl Limits {
             calls_per_second: positive(own.requests_per_second.unwrap_or(self.requests_per_second)),
             burst: positive(own.burst.unwrap_or(self.burst)),
             concurrent_calls: own.concurrent_calls.unwrap_or(self.concurrent_calls),
+            feeds: own.feeds.unwrap_or(self.feeds),
             subjects_per_hour: own.subjects_per_hour.unwrap_or(self.subjects_per_hour),
             bytes_per_minute: positive(own.bytes_per_minute.unwrap_or(self.bytes_per_minute)),
         }

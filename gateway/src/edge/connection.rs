@@ -1,6 +1,6 @@
 //! One open connection: who is at its other end, and whether anything happens on it.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use desmigratif_core::credentials::Credentials;
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::tls::{Tls, VerifiedChain};
 use crate::access::{NoIdentity, PeerIdentity, TrustDomain};
@@ -32,6 +33,7 @@ pub(crate) struct Connection {
     peer: Result<PeerIdentity, NoIdentity>,
     chain: VerifiedChain,
     activity: Activity,
+    leaving: CancellationToken,
 }
 
 impl Connection {
@@ -49,6 +51,7 @@ impl Connection {
             peer,
             chain: VerifiedChain::new(chain),
             activity: Activity::new(accepted_at),
+            leaving: CancellationToken::new(),
         })
     }
 
@@ -67,9 +70,15 @@ impl Connection {
         &self.activity
     }
 
-    /// Marks a call as under way until the answer is dropped.
-    pub(crate) fn begin_call(self: &Arc<Self>) -> CallUnderWay {
-        CallUnderWay { id: self.activity.begin(Instant::now()), connection: self.clone() }
+    /// Is cancelled when the peer is told to go away: answers that last are to end.
+    pub(crate) fn leaving(&self) -> CancellationToken {
+        self.leaving.clone()
+    }
+
+    /// Marks a call as under way until the answer is dropped. The answer of one that `lasts` may
+    /// take so much longer than others.
+    pub(crate) fn begin_call(self: &Arc<Self>, lasts: Duration) -> CallUnderWay {
+        CallUnderWay { id: self.activity.begin(Instant::now(), lasts), connection: self.clone() }
     }
 }
 
@@ -93,8 +102,9 @@ pub(crate) struct Activity {
 
 struct Calls {
     begun: u64,
-    /// When each call that is under way has begun, oldest first.
-    under_way: BTreeMap<u64, Instant>,
+    /// From when on each call that is under way counts as long: since it has begun, or was to end if
+    /// its answer lasts.
+    under_way: HashMap<u64, Instant>,
     /// When the last call has ended, or the connection was accepted.
     quiet_since: Instant,
 }
@@ -123,7 +133,7 @@ pub(crate) enum Verdict {
 
 impl Activity {
     fn new(accepted_at: Instant) -> Self {
-        let calls = Calls { begun: 0, under_way: BTreeMap::new(), quiet_since: accepted_at };
+        let calls = Calls { begun: 0, under_way: HashMap::new(), quiet_since: accepted_at };
         Self { accepted_at, calls: Mutex::new(calls) }
     }
 
@@ -132,11 +142,11 @@ impl Activity {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(&self, now: Instant) -> u64 {
+    fn begin(&self, now: Instant, lasts: Duration) -> u64 {
         let mut calls = self.calls();
         let id = calls.begun;
         calls.begun += 1;
-        calls.under_way.insert(id, now);
+        calls.under_way.insert(id, now + lasts);
         id
     }
 
@@ -156,7 +166,7 @@ impl Activity {
     /// begin at any time.
     pub(crate) fn verdict(&self, now: Instant, patience: &Patience) -> Verdict {
         let calls = self.calls();
-        let until = if let Some((_, begun_at)) = calls.under_way.first_key_value() {
+        let until = if let Some(begun_at) = calls.under_way.values().min() {
             // Its deadline has passed by then: the peer does not read the answer.
             *begun_at + patience.call
         } else if calls.begun == 0 {
@@ -206,7 +216,7 @@ mod tests {
     #[test]
     fn an_idle_connection_is_told_to_go() {
         let activity = Activity::new(Instant::now());
-        let calls = [400, 480].map(|after| activity.begin(at(&activity, after)));
+        let calls = [400, 480].map(|after| activity.begin(at(&activity, after), Duration::ZERO));
         activity.end(calls[0], at(&activity, 490));
         assert_eq!(activity.quiet_since(), None, "a call is under way");
         assert_eq!(verdict(&activity, 500), wait(&activity, 530));
@@ -220,8 +230,8 @@ mod tests {
     #[test]
     fn a_connection_with_a_call_that_does_not_end_is_told_to_go() {
         let activity = Activity::new(Instant::now());
-        activity.begin(at(&activity, 5));
-        let other = activity.begin(at(&activity, 20));
+        activity.begin(at(&activity, 5), Duration::ZERO);
+        let other = activity.begin(at(&activity, 20), Duration::ZERO);
         assert_eq!(verdict(&activity, 30), wait(&activity, 55));
         activity.end(other, at(&activity, 40));
         assert_eq!(verdict(&activity, 54), wait(&activity, 55));
@@ -229,9 +239,21 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_lasts_is_borne_for_longer_and_others_beside_it_are_not() {
+        let activity = Activity::new(Instant::now());
+        activity.begin(at(&activity, 5), Duration::from_secs(600));
+        assert_eq!(verdict(&activity, 60), wait(&activity, 110), "others may begin meanwhile");
+        assert_eq!(verdict(&activity, 640), wait(&activity, 655));
+        let call = activity.begin(at(&activity, 100), Duration::ZERO);
+        assert_eq!(verdict(&activity, 150), Verdict::GoAway);
+        activity.end(call, at(&activity, 150));
+        assert_eq!(verdict(&activity, 655), Verdict::GoAway);
+    }
+
+    #[test]
     fn an_old_connection_is_told_to_go_even_when_busy() {
         let activity = Activity::new(Instant::now());
-        activity.begin(at(&activity, 990));
+        activity.begin(at(&activity, 990), Duration::ZERO);
         assert_eq!(verdict(&activity, 995), wait(&activity, 1000));
         assert_eq!(verdict(&activity, 1000), Verdict::GoAway);
     }

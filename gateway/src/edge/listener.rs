@@ -9,7 +9,7 @@
 //! 3. A connection that is idle or old, or whose peer does not read an answer, is told to go away
 //!    and closed when its calls have ended.
 //! 4. When draining begins, nothing is accepted any more, every connection is told to go away,
-//!    and calls under way may end until [`Settings::drain_timeout`]. A connection on which
+//!    and calls under way may end until [`Settings::drain_timeout`]; answers that last hear of it. A connection on which
 //!    there are none is closed soon, whether or not the peer has heard.
 //!
 //! Invariant: at most [`Settings::connections`] are open, and never so many that the process runs
@@ -65,8 +65,9 @@ pub struct Settings {
     /// From accept to the first call's complete headers. What has not come by then is told to go
     /// and closed within another second.
     pub first_call_timeout: Duration,
-    /// How long a call may go on until its answer has been read, which is longer than any deadline.
-    /// The connection of one that does is told to go.
+    /// How long a call may go on until its answer has been read, which is longer than any deadline;
+    /// the maximum of an answer that lasts comes on top. The connection of one that does is told to
+    /// go.
     pub call_timeout: Duration,
     /// How long a connection may stay open without a call.
     pub idle_timeout: Duration,
@@ -375,6 +376,7 @@ where
                     }
                 }
             }
+            connection.leaving().cancel();
             http2.as_mut().graceful_shutdown();
             let now = Instant::now();
             gone_by = Some(now + settings.drain_timeout);

@@ -46,6 +46,22 @@ impl Exchange {
     /// [`Error::Limited`] and [`Error::JournalUnavailable`]: nothing personal may leave then.
     pub async fn disclose(&self, call: &Call, disclosure: Disclosure) -> Result<Receipt, Error> {
         self.count(call, &disclosure.subjects).await?;
+        self.disclose_uncounted(call, disclosure).await
+    }
+
+    /// The same for people of whom no more is told than that something about them has changed, by
+    /// the id of a record. They do not count towards the limit of people asked about in an hour,
+    /// which keeps an agency from copying the register: a feed of the whole country would use it up
+    /// and lock the agency out of its own work, and copy nothing. Whoever asks for a record by its
+    /// id is counted there. The entry names them all, as a report of a breach needs it.
+    ///
+    /// # Errors
+    /// [`Error::JournalUnavailable`]: nothing may leave then.
+    pub async fn disclose_uncounted(
+        &self,
+        call: &Call,
+        disclosure: Disclosure,
+    ) -> Result<Receipt, Error> {
         let mut entry = Self::draft(EntryKind::Disclosure, call);
         entry.subjects = disclosure.subjects;
         entry.classes = disclosure.classes;

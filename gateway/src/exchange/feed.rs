@@ -2,7 +2,7 @@
 //! follows the journal.
 //!
 //! It judges nothing: what an entry means, and who may be told of it, is its readers' to say. There
-//! are many of them, subscribers of changes and views that are kept in memory.
+//! are many of them, subscribers of [changes] and views that are kept in memory.
 //!
 //! Invariants:
 //! - a reader gets every entry from its place on, once and in the order of the journal;
@@ -20,6 +20,12 @@ use desmigratif_core::ports::store::{Error, Store};
 use opentelemetry::metrics::{Counter, Gauge};
 use opentelemetry::{KeyValue, global};
 use tokio::sync::{Semaphore, watch};
+
+mod changes;
+mod records;
+
+pub use changes::{ChangeEvent, ChangeFilter, Changed, Changes, Place};
+use records::Records;
 
 /// How often the tail looks for what other nodes have committed.
 const LOOK: Duration = Duration::from_millis(100);
@@ -45,6 +51,7 @@ pub struct Feed {
     /// Entries that this node knows to be there: one more than the highest index it was told of.
     committed: watch::Sender<u64>,
     stragglers: Semaphore,
+    records: Records,
     read: Counter<u64>,
     failing: Gauge<u64>,
 }
@@ -78,6 +85,7 @@ impl Feed {
             .with_description("1 while the tail cannot read the journal, else 0.")
             .build();
         Self {
+            records: Records::of(store.clone()),
             store,
             recent: RwLock::new(Recent { entries: VecDeque::new(), first: index, weight: 0 }),
             head: watch::Sender::new(index),
@@ -153,8 +161,23 @@ impl Feed {
     /// Those of the store, for a reader that lags behind what is held in memory. It may ask again
     /// from the same place.
     pub async fn after(&self, place: u64, limit: usize) -> Result<Vec<Arc<Entry>>, Error> {
+        Ok(self.after_where(place, limit, |_| true).await?.0)
+    }
+
+    /// The entries from a place on that are wanted, of `limit` that are looked through at the most
+    /// and one at the least, and the place behind those; as [`Feed::after`]. What is not wanted
+    /// costs a reader next to nothing.
+    ///
+    /// # Errors
+    /// As [`Feed::after`].
+    pub async fn after_where(
+        &self,
+        place: u64,
+        limit: usize,
+        wanted: impl Fn(&Entry) -> bool,
+    ) -> Result<(Vec<Arc<Entry>>, u64), Error> {
         self.reached(place).await;
-        if let Some(entries) = self.recent().from(place, limit) {
+        if let Some(entries) = self.recent().from(place, limit, &wanted) {
             return Ok(entries);
         }
         let _turn = self.stragglers.acquire().await;
@@ -164,7 +187,8 @@ impl Feed {
             // The tail has passed it.
             return Err(Error::Corrupt(format!("entry {place} is not there any more")));
         }
-        Ok(entries.into_iter().map(Arc::new).collect())
+        let next = place + entries.len() as u64;
+        Ok((entries.into_iter().filter(wanted).map(Arc::new).collect(), next))
     }
 
     /// Takes in what is new.
@@ -219,11 +243,21 @@ impl Recent {
         }
     }
 
-    /// Those from a place on; `None` when the place is no longer held, or not yet.
-    fn from(&self, place: u64, limit: usize) -> Option<Vec<Arc<Entry>>> {
+    /// Those from a place on that are wanted, and the place behind those looked through; `None` when
+    /// the place is no longer held, or not yet.
+    fn from(
+        &self,
+        place: u64,
+        limit: usize,
+        wanted: impl Fn(&Entry) -> bool,
+    ) -> Option<(Vec<Arc<Entry>>, u64)> {
         let skipped = usize::try_from(place.checked_sub(self.first)?).ok()?;
-        let entries: Vec<_> = self.entries.iter().skip(skipped).take(limit).cloned().collect();
-        (!entries.is_empty()).then_some(entries)
+        let end = self.entries.len().min(skipped.saturating_add(limit));
+        if skipped >= end {
+            return None;
+        }
+        let entries = self.entries.range(skipped..end).filter(|entry| wanted(entry));
+        Some((entries.cloned().collect(), self.first + end as u64))
     }
 }
 

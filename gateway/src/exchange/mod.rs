@@ -53,7 +53,7 @@ pub use deliveries::{AdapterView, Replayed, Which};
 pub use disclose::{Disclosed, Disclosure};
 pub use error::Error;
 pub use facility::{FacilityIndex, Nearby};
-pub use feed::Feed;
+pub use feed::{ChangeEvent, ChangeFilter, Changed, Changes, Feed, Place};
 pub use freshness::{Availability, Bounds, Found, Freshness, Why};
 pub use identity::Verified;
 pub use ministries::{Answers, Connected, Ministries};

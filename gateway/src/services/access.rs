@@ -61,6 +61,7 @@ impl AccessService for Standing {
                 concurrent_calls: allowance.concurrent_calls,
                 subjects_per_hour: allowance.subjects_per_hour,
                 bytes_per_minute: allowance.bytes_per_minute.get(),
+                feeds: allowance.feeds,
             }),
             limits_left: Some(LimitsLeft {
                 concurrent_calls: left.concurrent_calls,

@@ -28,6 +28,8 @@ pub enum Failure {
     NoSuchPlace,
     /// The journal has no such entry, or not for this caller.
     NoSuchEntry,
+    /// The cursor lies beyond the end of the journal.
+    CursorBeyondJournal,
     /// The use case refused or failed.
     Exchange(Error),
 }
@@ -100,6 +102,12 @@ fn into_fault(failure: Failure) -> Fault {
             ErrorReason::NotFound,
             "the journal has no such entry, or not for you",
             "jurnal tidak memiliki entri ini, atau bukan untuk Anda",
+        ),
+        Failure::CursorBeyondJournal => fault(
+            Code::FailedPrecondition,
+            ErrorReason::CursorBeyondJournal,
+            "the cursor lies beyond the end of the journal, which was restored from an older backup; ask the operators",
+            "kursor melampaui akhir jurnal, yang dipulihkan dari cadangan lama; hubungi pengelola",
         ),
         Failure::Exchange(error) => exchange(error),
     }

@@ -121,7 +121,7 @@ pub(super) struct Admitted {
 impl Admitted {
     /// Takes it from beside a request. The edge answers before a handler when a part is missing, so
     /// that is a defect of the wiring.
-    fn of<M>(request: &Request<M>) -> Result<Self, Failure> {
+    pub(super) fn of<M>(request: &Request<M>) -> Result<Self, Failure> {
         let parts = request.extensions();
         let without = |part| Error::Internal(format!("a call reached its handler without {part}"));
         let deadline = parts.get::<Deadline>().copied().ok_or_else(|| without("a deadline"))?;
@@ -290,7 +290,8 @@ pub(super) fn read<Q: Read>(exchange: &Exchange, request: &Q) -> Result<Q::Input
     }
 }
 
-fn call(
+/// A call under way.
+pub(super) fn call(
     exchange: &Exchange,
     Admitted { permit, credentials, deadline }: &Admitted,
     request_id: Option<Uuid>,

@@ -11,6 +11,7 @@ mod audit;
 mod clearance;
 mod facility;
 mod failure;
+mod feed;
 mod flow;
 mod identity;
 mod page;
@@ -28,6 +29,7 @@ use desmigratif_proto::access::v1::access_service_server::AccessServiceServer;
 use desmigratif_proto::admin::v1::admin_service_server::AdminServiceServer;
 use desmigratif_proto::admin::v1::agency_service_server::AgencyServiceServer;
 use desmigratif_proto::audit::v1::audit_service_server::AuditServiceServer;
+use desmigratif_proto::exchange::v1::change_feed_service_server::ChangeFeedServiceServer;
 use desmigratif_proto::health::v1::facility_service_server::FacilityServiceServer;
 use desmigratif_proto::health::v1::medical_clearance_service_server::MedicalClearanceServiceServer;
 use desmigratif_proto::identity::v1::identity_service_server::IdentityServiceServer;
@@ -44,9 +46,11 @@ use crate::audit::Log;
 use crate::exchange::Exchange;
 
 pub use failure::Failure;
+pub use feed::Settings as FeedSettings;
 
 /// All services of the contract over one exchange. `message_bytes` is the largest request
-/// message; the edge has refused larger ones before, this is the codec's own bound.
+/// message; the edge has refused larger ones before, this is the codec's own bound. `feeds` is how
+/// changes are told.
 #[must_use]
 pub fn routes(
     exchange: &Arc<Exchange>,
@@ -54,6 +58,7 @@ pub fn routes(
     policy: &Arc<Policy>,
     log: &Arc<Log>,
     message_bytes: usize,
+    feeds: FeedSettings,
 ) -> RoutesBuilder {
     let mut routes = Routes::builder();
     macro_rules! serve {
@@ -75,6 +80,9 @@ pub fn routes(
     serve!(AgencyServiceServer, agencies);
     let evidence = audit::Audit { exchange: exchange.clone(), log: log.clone() };
     serve!(AuditServiceServer, evidence);
+    let (settings, metrics) = (feeds, feed::Metrics::new());
+    let feeds = feed::Feeds { exchange: exchange.clone(), settings, metrics };
+    serve!(ChangeFeedServiceServer, feeds);
     let standing = access::Standing { exchange: exchange.clone(), policy: policy.clone() };
     serve!(AccessServiceServer, standing);
     routes

@@ -20,18 +20,25 @@ use desmigratif_core::ports::store::{
 };
 use desmigratif_core::record::{Key, Kind, Record, Stored};
 use desmigratif_core::subject::{Subject, SubjectKey};
+use desmigratif_proto::exchange::v1::change_feed_service_server::ChangeFeedService as _;
+use desmigratif_proto::exchange::v1::{WatchChangesRequest, WatchChangesResponse};
 use desmigratif_proto::village::v1::village_service_server::VillageService as _;
 use desmigratif_proto::village::v1::{GetVillageProfileRequest, GetVillageRequest};
 use desmigratif_proto::worker::v1::worker_service_server::WorkerService as _;
 use desmigratif_proto::worker::v1::{GetWorkerRequest, ListWorkersRequest};
 use desmigratif_sandbox::people;
+use tokio_stream::StreamExt as _;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Request, Status};
 
+use super::feed::{Feeds, Metrics, Settings};
 use super::village::Villages;
 use super::worker::Workers;
-use crate::access::{Attempt, Policy, Source};
+use crate::access::{Admission, Attempt, Policy, Source};
 use crate::deadline::Deadline;
 use crate::exchange::{Exchange, Ministries, credentials_of_tests, register};
+use crate::renewal::Renewal;
 use crate::store::sqlite::Sqlite;
 use crate::store::vault::KeyRing;
 
@@ -204,6 +211,26 @@ fn list_workers() -> Request<ListWorkersRequest> {
     admitted(ListWorkersRequest::default(), path, Purpose::PlacementScreening)
 }
 
+/// What a feed from the first change on says, until everything that is there was sent.
+async fn watch(exchange: &Arc<Exchange>) -> Vec<Result<WatchChangesResponse, Status>> {
+    let message = WatchChangesRequest {
+        from_beginning: true,
+        catch_up_only: true,
+        ..WatchChangesRequest::default()
+    };
+    let path = "/desmigratif.exchange.v1.ChangeFeedService/WatchChanges";
+    let mut request = admitted(message, path, Purpose::PlacementScreening);
+    let admission = request.extensions().get::<Admission>().unwrap().clone();
+    let renewal = Renewal::new(move || Ok(admission.clone()), CancellationToken::new());
+    request.extensions_mut().insert(renewal);
+    let feed = exchange.feed.clone();
+    let _tail = AbortOnDropHandle::new(tokio::spawn(async move { feed.run().await }));
+    let seconds = Duration::from_secs(5);
+    let settings = Settings { heartbeat: seconds, patience: seconds };
+    let feeds = Feeds { exchange: exchange.clone(), settings, metrics: Metrics::new() };
+    feeds.watch_changes(request).await.unwrap().into_inner().collect().await
+}
+
 /// Invariant 2 of the design: a disclosure leaves only after its entry is durable; without a
 /// journal, personal reads fail closed and public ones go on.
 #[tokio::test(flavor = "multi_thread")]
@@ -221,6 +248,9 @@ async fn nothing_personal_leaves_when_the_journal_cannot_be_written() {
         Purpose::ProgrammePlanning,
     );
     refused(Villages(exchange.clone()).get_village_profile(profile).await.unwrap_err());
+
+    let [feed] = <[_; 1]>::try_from(watch(&exchange).await).unwrap();
+    refused(feed.expect_err("it ends before anything is sent"));
 
     let public = Request::new(GetVillageRequest { code: KENANGA.into() });
     let village = Villages(exchange).get_village(public).await.unwrap().into_inner().village;
@@ -248,4 +278,11 @@ async fn every_disclosure_is_journalled_with_its_people_and_classes() {
     let status = Workers(exchange.clone()).get_worker(missing).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound);
     assert_eq!(exchange.store.journal_len().await.unwrap(), before + 1, "nothing left, no entry");
+
+    let messages: Result<Vec<_>, _> = watch(&exchange).await.into_iter().collect();
+    let told: usize = messages.unwrap().iter().map(|message| message.events.len()).sum();
+    let entry = exchange.store.entries(before + 1, 1).await.unwrap().remove(0);
+    assert_eq!((entry.draft.subjects.len(), told), (answer.workers.len(), answer.workers.len()));
+    let classes = format!("{:?}", entry.draft.classes);
+    assert!(classes.contains("Programme") && !classes.contains("Identity"), "{classes}");
 }

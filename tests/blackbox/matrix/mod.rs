@@ -224,7 +224,7 @@ fn refused_without_echo(
     context: &str,
 ) {
     let status = answer.status.as_ref().unwrap();
-    if method.server_streaming {
+    if method.client_streaming {
         let messages = contract.answers(method, &answer.body);
         assert_eq!((status.code(), messages.len()), (Code::Ok, 1), "{context}");
         assert!(messages[0].has_field_by_name("error"), "{context}");

@@ -15,6 +15,7 @@ use desmigratif_proto::audit::v1::{
     ReportBreachRequest,
 };
 use desmigratif_proto::common::v1 as common;
+use desmigratif_proto::exchange::v1::{GetHeadRequest, WatchChangesRequest};
 use desmigratif_proto::health::v1::{
     FindNearestFacilitiesRequest, GetClearanceRequest, GetFacilityRequest, ListClearancesRequest,
     ListFacilitiesRequest, RevocationReason, RevokeClearanceRequest, SubmitClearancesRequest,
@@ -141,6 +142,16 @@ pub(super) const EXAMPLES: &[(&str, Example)] = &[
         ReportBreachRequest { agency_id, from, to, ..Default::default() }.encode_to_vec()
     }),
     ("AuditService/WithholdDisclosures", |_| withholding(&fresh_nik()).encode_to_vec()),
+    ("ChangeFeedService/GetHead", |_| GetHeadRequest {}.encode_to_vec()),
+    ("ChangeFeedService/WatchChanges", |_| {
+        WatchChangesRequest {
+            from_beginning: true,
+            region_code: "32.12".into(),
+            catch_up_only: true,
+            ..Default::default()
+        }
+        .encode_to_vec()
+    }),
     ("FacilityService/FindNearestFacilities", |_| {
         FindNearestFacilitiesRequest { village_code: KENANGA.into(), ..Default::default() }
             .encode_to_vec()

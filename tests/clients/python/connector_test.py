@@ -45,6 +45,8 @@ agencies = "{data}/agencies.toml"
 facilities = "{data}/facilities.toml"
 [outbox]
 first_pause_ms = 50
+[feed]
+heartbeat_seconds = 1
 [ministry.kemendagri]
 protocol = "dukcapil"
 url = "https://{dukcapil}/dukcapil/get_json/SANDBOX/CALL_VERIFY_BY_ELEMEN"

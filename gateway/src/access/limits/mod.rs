@@ -1,8 +1,8 @@
-//! What one agency may use: calls per second, calls under way at once, bytes, and distinct people
-//! asked about in an hour.
+//! What one agency may use: calls per second, calls under way at once, feeds open at once, bytes, and
+//! distinct people asked about in an hour.
 //!
-//! The first three keep one agency from starving the others; the edge asks them before a call is
-//! let in ([`OfAgency::begin`]). The last keeps a stolen or curious identity from copying the
+//! All but the last keep one agency from starving the others; the edge asks them before a call is
+//! let in ([`OfAgency::begin`], [`OfAgency::begin_feed`]). The last keeps a stolen or curious identity from copying the
 //! register person by person; the use cases ask it when they know whom a call is about
 //! ([`OfAgency::look_up`]).
 //!
@@ -31,6 +31,8 @@ use subjects::Subjects;
 
 /// When a caller with too many calls under way may try again.
 const RETRY_CONCURRENCY: Duration = Duration::from_millis(100);
+/// When a caller with too many feeds may try again: they end more seldom.
+const RETRY_FEEDS: Duration = Duration::from_secs(5);
 
 /// A limit that an agency has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,8 @@ pub enum Limit {
     CallsPerSecond,
     /// [`Allowance::concurrent_calls`].
     ConcurrentCalls,
+    /// [`Allowance::feeds`].
+    Feeds,
     /// [`Allowance::subjects_per_hour`].
     SubjectsPerHour,
     /// [`Allowance::bytes_per_minute`].
@@ -65,6 +69,7 @@ impl Limit {
         match self {
             Self::CallsPerSecond => "requests_per_second",
             Self::ConcurrentCalls => "concurrent_calls",
+            Self::Feeds => "feeds",
             Self::SubjectsPerHour => "subjects_per_hour",
             Self::BytesPerMinute => "bytes_per_minute",
         }
@@ -130,6 +135,7 @@ pub struct OfAgency {
     ticks: DefaultClock,
     rate: DefaultDirectRateLimiter,
     under_way: Arc<Semaphore>,
+    feeds: Arc<Semaphore>,
     bytes: DefaultDirectRateLimiter,
     /// Bytes that have passed and are not yet counted.
     unpaid: AtomicU64,
@@ -153,6 +159,7 @@ impl OfAgency {
             allowance,
             rate: RateLimiter::direct_with_clock(rate, ticks.clone()),
             under_way: Arc::new(Semaphore::new(allowance.concurrent_calls as usize)),
+            feeds: Arc::new(Semaphore::new(allowance.feeds as usize)),
             bytes: RateLimiter::direct_with_clock(bytes, ticks.clone()),
             unpaid: AtomicU64::new(0),
             subjects: Mutex::new(Subjects::new(allowance.subjects_per_hour)),
@@ -188,13 +195,32 @@ impl OfAgency {
             let allowed = self.allowance.concurrent_calls;
             self.exceeded(Limit::ConcurrentCalls, allowed, RETRY_CONCURRENCY, false)
         })?;
+        self.pay()?;
+        Ok(place)
+    }
+
+    /// Counts a feed that is about to begin; its place is held until dropped. It is one more call as
+    /// well, and takes no place of those under way.
+    ///
+    /// # Errors
+    /// [`Exceeded`].
+    pub fn begin_feed(&self) -> Result<OwnedSemaphorePermit, Exceeded> {
+        let place =
+            self.feeds.clone().try_acquire_owned().map_err(|_| {
+                self.exceeded(Limit::Feeds, self.allowance.feeds, RETRY_FEEDS, false)
+            })?;
+        self.pay()?;
+        Ok(place)
+    }
+
+    /// Pays for one more call, and for the bytes that have passed.
+    fn pay(&self) -> Result<(), Exceeded> {
         self.settle()?;
         self.rate.check().map_err(|early| {
             let allowed = self.allowance.calls_per_second.get();
             let wait = early.wait_time_from(self.ticks.now());
             self.exceeded(Limit::CallsPerSecond, allowed, wait, false)
-        })?;
-        Ok(place)
+        })
     }
 
     /// Counts bytes of a request or an answer as they pass. They are held against the agency's
@@ -289,6 +315,17 @@ pub(crate) mod tests {
         assert!(limits.of(&id("kemenkes")).begin().is_ok(), "others are not touched");
         drop(first);
         assert!(limits.of(&id("kemnaker")).begin().is_ok());
+    }
+
+    #[test]
+    fn feeds_have_places_of_their_own() {
+        let allowance = Allowance { concurrent_calls: 1, feeds: 1, ..Allowance::default() };
+        let kemnaker = limits(allowance).of(&id("kemnaker"));
+        let feed = kemnaker.begin_feed().unwrap();
+        assert_eq!(kemnaker.begin_feed().unwrap_err().limit, Limit::Feeds);
+        let _call = kemnaker.begin().expect("calls are not touched");
+        drop(feed);
+        assert!(kemnaker.begin_feed().is_ok());
     }
 
     #[test]

@@ -21,6 +21,13 @@ impl From<Exceeded> for Fault {
                     "panggilan instansi yang sedang berjalan terlalu banyak: batasnya {allowed}"
                 ),
             ),
+            Limit::Feeds => (
+                ErrorReason::TooManyFeeds,
+                format!("the agency has too many change feeds open: {allowed} are allowed"),
+                format!(
+                    "aliran perubahan instansi yang terbuka terlalu banyak: batasnya {allowed}"
+                ),
+            ),
             Limit::SubjectsPerHour => (
                 ErrorReason::SubjectsLimited,
                 format!("the agency asks about too many people: {allowed} an hour are allowed"),
@@ -50,6 +57,7 @@ mod tests {
         for (limit, reason) in [
             (Limit::CallsPerSecond, "RATE_LIMITED"),
             (Limit::ConcurrentCalls, "TOO_MANY_CONCURRENT_CALLS"),
+            (Limit::Feeds, "TOO_MANY_FEEDS"),
             (Limit::SubjectsPerHour, "SUBJECTS_LIMITED"),
             (Limit::BytesPerMinute, "BYTES_LIMITED"),
         ] {

@@ -19,8 +19,9 @@ macro_rules! built_in {
 }
 
 /// The policy files in the binary.
-pub(super) const BUILT_IN: [File<'static>; 10] = built_in![
+pub(super) const BUILT_IN: [File<'static>; 11] = built_in![
     "evidence.cedar",
+    "feeds.cedar",
     "health.cedar",
     "identity.cedar",
     "open.cedar",

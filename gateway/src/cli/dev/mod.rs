@@ -216,6 +216,7 @@ fn configuration(args: &DevArgs, witnesses: Vec<String>) -> Config {
         ministry: BTreeMap::new(),
         freshness: config::Freshness::default(),
         outbox: config::Outbox::default(),
+        feed: config::Feed::default(),
         telemetry: config::Telemetry::default(),
     }
 }

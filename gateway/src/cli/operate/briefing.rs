@@ -64,7 +64,8 @@ impl BriefingArgs {
     /// Does what the verb says.
     pub(in crate::cli) async fn run(self) -> Result<(), Failure> {
         let profile = Profile::read(&self.profile)?;
-        let profile = self.agency.as_deref().map_or_else(|| profile.clone(), |it| profile.as_agency(it));
+        let profile =
+            self.agency.as_deref().map_or_else(|| profile.clone(), |it| profile.as_agency(it));
         let purpose = match self.purpose {
             Why::ProgrammePlanning => Purpose::ProgrammePlanning,
             Why::Oversight => Purpose::Oversight,
@@ -180,10 +181,8 @@ impl Briefing {
             preparing: it.preparing,
             abroad: it.abroad,
         });
-        let stages = answer
-            .stages
-            .iter()
-            .map(|it| Line { name: stage_name(&it.stage), count: it.workers });
+        let stages =
+            answer.stages.iter().map(|it| Line { name: stage_name(&it.stage), count: it.workers });
         let facilities = answer.facilities.iter().map(|it| Facility {
             name: it.name.clone(),
             village_code: it.village_code.clone(),
@@ -334,7 +333,8 @@ mod tests {
     #[test]
     fn the_page_holds_what_the_briefing_says_and_escapes_it() {
         let page = briefing().render().unwrap();
-        for part in ["Kabupaten Indramayu", "0.6", "health belum ada", "sektor yang belum dilayani"] {
+        for part in ["Kabupaten Indramayu", "0.6", "health belum ada", "sektor yang belum dilayani"]
+        {
             assert!(page.contains(part), "{part}");
         }
         assert!(page.contains("Kenanga &#38; &#60;Sindang&#62;"), "{page}");

@@ -16,14 +16,13 @@ use desmigratif_proto::codec::MALFORMED;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::deadline::{self, Deadline};
 use super::observe::ObservedCall;
-use super::{Refusal, body, panics, protocol, shed};
+use super::{Places, Refusal, body, panics, protocol};
 use crate::access::limits::OfAgency;
 use crate::edge::connection::CallUnderWay;
 use crate::fault;
@@ -33,7 +32,7 @@ pub(crate) struct Held {
     observed: ObservedCall,
     /// Where the answer's bytes are counted.
     limits: Arc<OfAgency>,
-    _places: (shed::Place, OwnedSemaphorePermit),
+    _places: Places,
     _under_way: CallUnderWay,
 }
 
@@ -41,7 +40,7 @@ impl Held {
     pub(crate) fn new(
         observed: ObservedCall,
         limits: Arc<OfAgency>,
-        places: (shed::Place, OwnedSemaphorePermit),
+        places: Places,
         under_way: CallUnderWay,
     ) -> Self {
         Self { observed, limits, _places: places, _under_way: under_way }

@@ -1,7 +1,8 @@
 //! Until when a call must be answered.
 //!
 //! The caller's `grpc-timeout`, or a default, but never longer than the gateway's maximum. The
-//! call and the stream of its answer end with DEADLINE_EXCEEDED when it passes.
+//! call and the stream of its answer end with DEADLINE_EXCEEDED when it passes. An answer that
+//! lasts has a maximum of its own, which holds also for a caller that states nothing.
 
 use std::time::Duration;
 
@@ -17,18 +18,27 @@ use crate::fault::{ErrorReason, Fault, fault};
 pub(crate) struct Deadlines {
     pub(crate) default: Duration,
     pub(crate) maximum: Duration,
+    /// Longest of an answer that lasts.
+    pub(crate) lasting: Duration,
 }
 
 impl Deadlines {
     /// The deadline of a call with these headers that began at `begun`.
-    pub(crate) fn of(self, headers: &HeaderMap, begun: Instant) -> Result<Deadline, Fault> {
+    pub(crate) fn of(
+        self,
+        headers: &HeaderMap,
+        begun: Instant,
+        lasting: bool,
+    ) -> Result<Deadline, Fault> {
+        let (default, maximum) =
+            if lasting { (self.lasting, self.lasting) } else { (self.default, self.maximum) };
         let mut stated = headers.get_all("grpc-timeout").iter();
         let timeout = match (stated.next(), stated.next()) {
-            (None, _) => self.default,
+            (None, _) => default,
             (Some(one), None) => parse(one.as_bytes()).ok_or_else(malformed)?,
             (Some(_), Some(_)) => return Err(malformed()),
         };
-        Ok(Deadline(begun + timeout.min(self.maximum)))
+        Ok(Deadline(begun + timeout.min(maximum)))
     }
 }
 
@@ -75,16 +85,23 @@ mod tests {
     use crate::fault::tests::reason_of;
     use proptest::prelude::*;
 
-    const DEADLINES: Deadlines =
-        Deadlines { default: Duration::from_secs(10), maximum: Duration::from_secs(30) };
+    const DEADLINES: Deadlines = Deadlines {
+        default: Duration::from_secs(10),
+        maximum: Duration::from_secs(30),
+        lasting: Duration::from_secs(3_600),
+    };
 
     fn timeout(values: &[&str]) -> Result<Duration, tonic::Status> {
+        timeout_of(values, false)
+    }
+
+    fn timeout_of(values: &[&str], lasting: bool) -> Result<Duration, tonic::Status> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append("grpc-timeout", value.parse().unwrap());
         }
         let begun = Instant::now();
-        Ok(DEADLINES.of(&headers, begun).map_err(Fault::into_status)?.0 - begun)
+        Ok(DEADLINES.of(&headers, begun, lasting).map_err(Fault::into_status)?.0 - begun)
     }
 
     #[test]
@@ -96,6 +113,13 @@ mod tests {
         }
         assert_eq!(timeout(&["99999999H"]).unwrap(), DEADLINES.maximum);
         assert_eq!(timeout(&[]).unwrap(), DEADLINES.default);
+    }
+
+    #[test]
+    fn an_answer_that_lasts_has_a_maximum_of_its_own() {
+        for (stated, seconds) in [(&["2S"][..], 2), (&["99999999H"], 3_600), (&[], 3_600)] {
+            assert_eq!(timeout_of(stated, true).unwrap(), Duration::from_secs(seconds));
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! Invariant: a service sees only calls that passed every step, with [`PeerIdentity`],
 //! `Arc<Agency>`, `Credentials`, [`Deadline`] and the authoriser's permit in the request's
 //! extensions; of a call that is signed, the credentials hold the signature, and its content is what
-//! was signed.
+//! was signed; for a method whose answer lasts there is a [`Renewal`] of the permit too.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,6 +27,7 @@ use super::metrics::Metrics;
 use super::signature::Content;
 use crate::access::limits::{Limits, OfAgency};
 use crate::fault::{self, Fault, reason_name};
+use crate::renewal::Renewal;
 
 mod answer;
 mod authorise;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub default_deadline: Duration,
     /// Longest deadline, whatever a call states.
     pub maximum_deadline: Duration,
+    /// Longest deadline of an answer that lasts; see [`Methods::lasting`].
+    pub lasting_deadline: Duration,
     /// Largest message of a request, in bytes.
     pub largest_message: usize,
 }
@@ -65,6 +68,7 @@ impl Default for Settings {
             concurrent_calls: 4096,
             default_deadline: Duration::from_secs(10),
             maximum_deadline: Duration::from_secs(30),
+            lasting_deadline: Duration::from_secs(3_600),
             largest_message: 4 * 1024 * 1024,
         }
     }
@@ -88,11 +92,11 @@ impl From<Fault> for Refusal {
 /// The steps before the services `S`, with the access rules `A`.
 pub struct Layers<S, A> {
     services: S,
-    authorise: A,
+    authorise: Arc<A>,
     methods: Methods,
     metrics: Arc<Metrics>,
     shed: shed::Shed,
-    identify: identity::Identify,
+    identify: Arc<identity::Identify>,
     deadlines: deadline::Deadlines,
     limits: Arc<Limits>,
     signatures: signature::Verify,
@@ -104,10 +108,14 @@ struct Admitted<'m> {
     method: &'m protocol::Method,
     deadline: Deadline,
     limits: Arc<OfAgency>,
-    places: (shed::Place, OwnedSemaphorePermit),
+    places: Places,
     /// What the content must be, of a call that is signed.
     content: Option<Box<Content>>,
 }
+
+/// The places that a call holds until its answer has ended: among those of all agencies, which an
+/// answer that lasts has given back, and among those of its own.
+type Places = (Option<shed::Place>, OwnedSemaphorePermit);
 
 impl<S, A: Authorise> Layers<S, A> {
     /// The steps before the services that are carried.
@@ -115,14 +123,15 @@ impl<S, A: Authorise> Layers<S, A> {
         let Carried { services, methods, directory, authorise, limits, settings, clock } = carried;
         Self {
             services,
-            authorise,
+            authorise: Arc::new(authorise),
             methods,
             metrics,
             shed: shed::Shed::new(settings.concurrent_calls),
-            identify: identity::Identify::new(directory, clock.clone()),
+            identify: Arc::new(identity::Identify::new(directory, clock.clone())),
             deadlines: deadline::Deadlines {
                 default: settings.default_deadline,
                 maximum: settings.maximum_deadline,
+                lasting: settings.lasting_deadline,
             },
             limits,
             signatures: signature::Verify::new(clock),
@@ -153,10 +162,13 @@ impl<S, A: Authorise> Layers<S, A> {
         let (peer, agency, mut credentials) = self.identify.caller(connection)?;
         span.record("agency", peer.agency_id.as_str());
         // 5. deadline: known before anything is decoded or waits.
-        let deadline = self.deadlines.of(request.headers(), begun)?;
-        // 6. limits: what one agency asks for must not starve the others.
+        let deadline = self.deadlines.of(request.headers(), begun, method.lasting)?;
+        // 6. limits: what one agency asks for must not starve the others. An answer that lasts costs
+        // little at any moment: it holds a place of its agency's feeds, and none of those of calls.
         let limits = self.limits.of(&peer.agency_id);
-        let agency_place = self.counted(limits.begin().map_err(Fault::from))?;
+        let begin = if method.lasting { OfAgency::begin_feed } else { OfAgency::begin };
+        let agency_place = self.counted(begin(&limits).map_err(Fault::from))?;
+        let place = Some(place).filter(|_| !method.lasting);
         // 7. authorise: default deny, before a byte of the body is read.
         let attempt = Attempt {
             path: request.uri().path(),
@@ -184,6 +196,23 @@ impl<S, A: Authorise> Layers<S, A> {
         Ok(Admitted { method, deadline, limits, places: (place, agency_place), content })
     }
 
+    /// The right of a call with these headers to its method, to be asked for again by its service.
+    fn renewal<B>(&self, connection: &Arc<Connection>, request: &Request<B>) -> Renewal<A::Permit> {
+        let (identify, authorise) = (self.identify.clone(), self.authorise.clone());
+        let path = request.uri().path().to_owned();
+        let purpose = authorise::stated_purpose(request.headers()).map(str::to_owned);
+        let signed = signature::is_there(request.headers());
+        let leaving = connection.leaving();
+        let connection = connection.clone();
+        let ask = move || {
+            let (_, agency, credentials) =
+                identify.caller(&connection).map_err(Fault::into_status)?;
+            let attempt = Attempt { path: &path, purpose: purpose.as_deref(), signed };
+            authorise.authorise(&Asking { agency: &agency, attempt, credentials: &credentials })
+        };
+        Renewal::new(ask, leaving)
+    }
+
     /// Counts a refusal for load by its reason.
     fn counted<T>(&self, admitted: Result<T, Fault>) -> Result<T, Fault> {
         admitted.inspect_err(|fault| self.metrics.refused(reason_name(fault.reason())))
@@ -205,13 +234,18 @@ where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let under_way = connection.begin_call();
         let method = self.methods.find(request.uri().path());
+        let lasts = method.filter(|method| method.lasting).map(|_| self.deadlines.lasting);
+        let under_way = connection.begin_call(lasts.unwrap_or_default());
         let observed = observe::ObservedCall::begin(&self.metrics, method, request.headers());
         let span = observed.span().clone();
 
         let answered = async {
             let mut admitted = self.admit(&connection, method, &mut request, &span)?;
+            if admitted.method.lasting {
+                let renewal = self.renewal(&connection, &request);
+                request.extensions_mut().insert(renewal);
+            }
             let response = self.serve(request, &mut admitted).await?;
             Ok((response, admitted))
         };

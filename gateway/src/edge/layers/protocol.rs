@@ -29,6 +29,8 @@ pub(crate) struct Method {
     pub(crate) name: Arc<str>,
     /// Whether the caller may send more than one message.
     pub(crate) client_streaming: bool,
+    /// Whether the answer goes on for as long as the caller likes.
+    pub(crate) lasting: bool,
 }
 
 /// Every method that is served, by path.
@@ -54,6 +56,7 @@ impl Methods {
                         let method = Method {
                             name: name.trim_start_matches('.').into(),
                             client_streaming: method.client_streaming(),
+                            lasting: false,
                         };
                         methods.insert(format!("/{}", method.name).into(), method);
                     }
@@ -61,6 +64,20 @@ impl Methods {
             }
         }
         Ok(Self(methods))
+    }
+
+    /// The same, of which those at these paths have answers that go on for as long as the caller
+    /// likes: descriptors do not tell. They have a longer maximum deadline, take a place of their
+    /// agency's feeds instead of one of its calls, and their services find a
+    /// [`Renewal`](crate::renewal::Renewal) in the request's extensions.
+    #[must_use]
+    pub fn lasting<'a>(mut self, paths: impl IntoIterator<Item = &'a str>) -> Self {
+        for path in paths {
+            if let Some(method) = self.0.get_mut(path) {
+                method.lasting = true;
+            }
+        }
+        self
     }
 
     pub(crate) fn find(&self, path: &str) -> Option<&Method> {
@@ -149,7 +166,7 @@ mod tests {
     }
 
     fn known() -> Method {
-        Method { name: "a.B/C".into(), client_streaming: false }
+        Method { name: "a.B/C".into(), client_streaming: false, lasting: false }
     }
 
     fn http_status(result: Result<&Method, Refusal>) -> StatusCode {
@@ -227,6 +244,10 @@ mod tests {
         let methods = Methods::of_descriptors([tonic_health::pb::FILE_DESCRIPTOR_SET]).unwrap();
         let check = methods.find("/grpc.health.v1.Health/Check").unwrap();
         assert_eq!((&*check.name, check.client_streaming), ("grpc.health.v1.Health/Check", false));
+        let methods = methods.lasting(["/grpc.health.v1.Health/Watch", "/a.B/Unknown"]);
+        let lasting =
+            |name| methods.find(&format!("/grpc.health.v1.Health/{name}")).unwrap().lasting;
+        assert!(lasting("Watch") && !lasting("Check"));
         assert!(methods.find("/grpc.health.v1.Health/Nothing").is_none());
         assert!(Methods::of_descriptors([b"noise".as_slice()]).is_err());
     }

@@ -40,12 +40,14 @@ use super::tls::{Files, Tls};
 use super::{Carried, carry};
 use crate::access::limits::Limits;
 use crate::access::{PeerIdentity, TrustDomain};
+use crate::renewal::Renewal;
 use client::Client;
 use pki::{Leaf, TestCa};
 
 mod calls;
 mod client;
 mod connections;
+mod lasting;
 mod operators;
 pub(crate) mod pki;
 mod revocation;
@@ -204,7 +206,7 @@ fn methods() -> Methods {
     };
     let service = ServiceDescriptorProto {
         name: Some("Test".into()),
-        method: ["Who", "Slow", "Panic", "Stream", "StreamPanic", "Unserved"]
+        method: ["Who", "Slow", "Panic", "Stream", "StreamPanic", "Last", "Unserved"]
             .map(|name| method(name, false))
             .into(),
         ..Default::default()
@@ -215,7 +217,8 @@ fn methods() -> Methods {
         ..Default::default()
     };
     let set = FileDescriptorSet { file: vec![file] }.encode_to_vec();
-    Methods::of_descriptors([tonic_health::pb::FILE_DESCRIPTOR_SET, &set]).unwrap()
+    let methods = Methods::of_descriptors([tonic_health::pb::FILE_DESCRIPTOR_SET, &set]);
+    methods.unwrap().lasting(["/test.Test/Last"])
 }
 
 /// Registered: kemnaker, kemenkes (active) and klinik-01 (suspended).
@@ -281,8 +284,25 @@ impl TestServices {
             "/test.Test/Panic" => panic!("a panic of a test"),
             "/test.Test/Stream" => stream(false),
             "/test.Test/StreamPanic" => stream(true),
+            "/test.Test/Last" => self.last(&request),
             _ => return self.routes.call(request).await,
         })
+    }
+
+    /// Sends nothing until its connection is about to end, then a status that says what it is
+    /// allowed by then.
+    fn last(&self, request: &Request<Body>) -> Response<Body> {
+        let renewal = request.extensions().get::<Renewal<Permit>>().unwrap().clone();
+        let end = async move {
+            renewal.leaving().await;
+            let told = renewal.ask().map_or_else(|refused| refused, |it| Status::aborted(it.0));
+            Err::<Frame<Bytes>, _>(told)
+        };
+        let end = futures_util::stream::once(end);
+        self.signals.send("last begun").unwrap();
+        let mut response = Response::new(Body::new(StreamBody::new(end)));
+        response.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+        response
     }
 
     /// Answers OK once it is let, and says when it begins and when it is dropped.

@@ -152,6 +152,24 @@ async fn a_reader_that_lags_behind_what_is_held_finds_no_gap() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_not_wanted_is_passed_over_and_the_place_moves_on() {
+    let stand = Stand::new();
+    for _ in 0..9 {
+        stand.append(0).await;
+    }
+    let held = Feed::open(stand.store.clone()).await.unwrap();
+    let behind = Feed::at(stand.store.clone(), 9);
+    for feed in [&*held, &behind] {
+        let third = |entry: &Entry| entry.index.is_multiple_of(3);
+        let (entries, next) = feed.after_where(1, 6, third).await.unwrap();
+        assert_eq!(entries.iter().map(|entry| entry.index).collect::<Vec<_>>(), [3, 6]);
+        assert_eq!(next, 7);
+        let (entries, next) = feed.after_where(7, 6, |_| false).await.unwrap();
+        assert_eq!((entries.len(), next), (0, 9));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_tail_begins_with_what_came_last() {
     let stand = Stand::new();
     for _ in 0..5 {

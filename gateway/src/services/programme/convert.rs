@@ -3,7 +3,7 @@
 use desmigratif_core::programme::sector::{ServiceStatus, Standing, Why};
 use desmigratif_core::programme::{
     Activity, BudgetSource, Designation, Enterprise, EnterpriseKind, EnterpriseStatus, Officer,
-    ParentingFamily, Pillar, Role, Rules,
+    ParentingFamily, Pillar, Role, Rules, SectorService, Station,
 };
 use desmigratif_core::region::VillageCode;
 use desmigratif_proto::Path;
@@ -18,7 +18,7 @@ use crate::exchange::programme::SectorStanding;
 macro_rules! paired {
     ($wire:ident <=> $core:ident { $($variant:ident),* }, $to:ident, $read:ident) => {
         #[doc = concat!("A `", stringify!($wire), "`, for the wire.")]
-        pub(super) const fn $to(value: $core) -> wire_v1::$wire {
+        pub(in crate::services) const fn $to(value: $core) -> wire_v1::$wire {
             match value {
                 $($core::$variant => wire_v1::$wire::$variant,)*
             }
@@ -56,16 +56,10 @@ paired!(
     enterprise_status, read_enterprise_status
 );
 
-/// How a service stands, from the wire; `None` when it is not set.
-pub(super) const fn read_service_status(status: wire_v1::ServiceStatus) -> Option<ServiceStatus> {
-    match status {
-        wire_v1::ServiceStatus::Unspecified => None,
-        wire_v1::ServiceStatus::Planned => Some(ServiceStatus::Planned),
-        wire_v1::ServiceStatus::Active => Some(ServiceStatus::Active),
-        wire_v1::ServiceStatus::Suspended => Some(ServiceStatus::Suspended),
-        wire_v1::ServiceStatus::Ended => Some(ServiceStatus::Ended),
-    }
-}
+paired!(
+    ServiceStatus <=> ServiceStatus { Planned, Active, Suspended, Ended },
+    service_status, read_service_status
+);
 
 /// The role of a filter, for the wire.
 pub(super) fn role_or_all(of: Option<Role>) -> wire_v1::Role {
@@ -93,15 +87,52 @@ pub(super) fn read_desa(
     reading.take(at, Designation::possible(village)).map(|()| village)
 }
 
+/// Where an officer serves, for the wire.
+pub(in crate::services) fn place_code(station: Station) -> String {
+    match station {
+        Station::Village(village) => village.to_string(),
+        Station::Regency(regency) => regency.to_string(),
+    }
+}
+
+/// A designation, for the wire.
+pub(in crate::services) fn designation(
+    exchange: &Exchange,
+    designation: &Designation,
+    version: u64,
+) -> wire_v1::Designation {
+    wire_v1::Designation {
+        village_code: designation.village.to_string(),
+        village_name: village_name(exchange, designation.village),
+        year: year(designation.year),
+        decree: designation.decree.clone(),
+        decided_on: wire::day(designation.decided_on),
+        pilot: designation.pilot,
+        ended_on: wire::day(designation.ended_on),
+        etag: version.to_string(),
+    }
+}
+
+/// What an agency has reported of its service, for the wire.
+pub(in crate::services) fn service(service: &SectorService) -> wire_v1::SectorServiceReport {
+    wire_v1::SectorServiceReport {
+        village_code: service.village.to_string(),
+        sector_code: service.sector.to_string(),
+        status: service_status(service.status).into(),
+        from: service.from.to_string(),
+        until: wire::day(service.until),
+        evidence: service.evidence.clone(),
+        provider: service.provider.to_string(),
+        reported_at: Some(wire::timestamp(service.reported_at)),
+    }
+}
+
 /// An officer, for the wire, whole: the minimiser takes away what the caller may not see.
 pub(super) fn officer(officer: &Officer) -> wire_v1::Officer {
     wire_v1::Officer {
         officer_id: officer.id.to_string(),
         role: role(officer.role).into(),
-        place_code: match officer.station {
-            desmigratif_core::programme::Station::Village(village) => village.to_string(),
-            desmigratif_core::programme::Station::Regency(regency) => regency.to_string(),
-        },
+        place_code: place_code(officer.station),
         from: officer.from.to_string(),
         until: wire::day(officer.until),
         name: officer.name.expose().to_owned(),
@@ -110,7 +141,7 @@ pub(super) fn officer(officer: &Officer) -> wire_v1::Officer {
 }
 
 /// An activity, for the wire.
-pub(super) fn activity((activity, version): &(Activity, u64)) -> wire_v1::Activity {
+pub(in crate::services) fn activity(activity: &Activity, version: u64) -> wire_v1::Activity {
     wire_v1::Activity {
         activity_id: activity.id.to_string(),
         village_code: activity.village.to_string(),
@@ -132,7 +163,10 @@ pub(super) fn activity((activity, version): &(Activity, u64)) -> wire_v1::Activi
 }
 
 /// An enterprise, for the wire.
-pub(super) fn enterprise((enterprise, version): &(Enterprise, u64)) -> wire_v1::Enterprise {
+pub(in crate::services) fn enterprise(
+    enterprise: &Enterprise,
+    version: u64,
+) -> wire_v1::Enterprise {
     wire_v1::Enterprise {
         enterprise_id: enterprise.id.to_string(),
         village_code: enterprise.village.to_string(),

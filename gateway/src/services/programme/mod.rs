@@ -1,7 +1,7 @@
 //! The programme's services: ProgrammeService here, those of pillars, sector map and coverage in
 //! modules of their own.
 
-mod convert;
+pub(super) mod convert;
 mod coverage;
 mod pillars;
 mod sectors;
@@ -12,7 +12,6 @@ use desmigratif_core::programme::{Designation, FIRST_YEAR, Officer, Role, Statio
 use desmigratif_core::region::{Level, RegionCode, VillageCode};
 use desmigratif_core::text::Rule;
 use desmigratif_proto::Path;
-use desmigratif_proto::programme::v1 as wire_v1;
 use desmigratif_proto::programme::v1::programme_service_server::ProgrammeService;
 use desmigratif_proto::programme::v1::{
     AssignOfficerRequest, AssignOfficerResponse, DesignateVillageRequest, DesignateVillageResponse,
@@ -70,7 +69,9 @@ impl ProgrammeService for Programme {
         let filters = filters(region, request.year);
         let filters = [filters[0].as_str(), filters[1].as_str()];
         let next_page_token = page::cut(&mut found, size, &filters, |(it, _)| it.village.digits());
-        let designations = found.iter().map(|it| self.designation(it)).collect();
+        let to_wire =
+            |(it, version): &(Designation, u64)| convert::designation(&self.0, it, *version);
+        let designations = found.iter().map(to_wire).collect();
         Ok(Response::new(ListDesignationsResponse { designations, next_page_token }))
     }
 
@@ -93,22 +94,6 @@ impl ProgrammeService for Programme {
         request: Request<ListOfficersRequest>,
     ) -> Result<Response<ListOfficersResponse>, Status> {
         disclose(&self.0, request).await
-    }
-}
-
-impl Programme {
-    fn designation(&self, (designation, version): &(Designation, u64)) -> wire_v1::Designation {
-        let name = convert::village_name(&self.0, designation.village);
-        wire_v1::Designation {
-            village_code: designation.village.to_string(),
-            village_name: name,
-            year: convert::year(designation.year),
-            decree: designation.decree.clone(),
-            decided_on: wire::day(designation.decided_on),
-            pilot: designation.pilot,
-            ended_on: wire::day(designation.ended_on),
-            etag: version.to_string(),
-        }
     }
 }
 

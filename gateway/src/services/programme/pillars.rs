@@ -303,7 +303,8 @@ impl DisclosureRequest for ListActivitiesRequest {
         let mut found = exchange.activities(call, page.wanted()).await?;
         let next_page_token =
             page.cut(&mut found, |(last, _): &(Activity, u64)| last.id.to_string());
-        let activities = found.iter().map(convert::activity).collect();
+        let activities =
+            found.iter().map(|(it, version)| convert::activity(it, *version)).collect();
         let value = ListActivitiesResponse { activities, next_page_token, receipt: None };
         Ok(Disclosed::read(value, Vec::new()))
     }
@@ -330,7 +331,8 @@ impl DisclosureRequest for ListEnterprisesRequest {
         let mut found = exchange.enterprises(call, page.wanted()).await?;
         let next_page_token =
             page.cut(&mut found, |(last, _): &(Enterprise, u64)| last.id.to_string());
-        let enterprises = found.iter().map(convert::enterprise).collect();
+        let enterprises =
+            found.iter().map(|(it, version)| convert::enterprise(it, *version)).collect();
         let value = ListEnterprisesResponse { enterprises, next_page_token, receipt: None };
         Ok(Disclosed::read(value, Vec::new()))
     }
