@@ -68,7 +68,8 @@ pub struct Draft {
     pub purpose: Option<Purpose>,
     /// The method, as a gRPC path without the leading slash.
     pub method: String,
-    /// Keyed digest of the request; see [`crate::subject::SubjectKey::digest`].
+    /// Keyed digest of the request; see [`crate::subject::SubjectKey::digest`]. Of an entry that
+    /// the gateway makes by itself the digest of what it is about, all zero for none.
     pub request_digest: Hash,
     /// The people concerned, in the order of the answer.
     pub subjects: Vec<Subject>,
@@ -76,6 +77,29 @@ pub struct Draft {
     pub classes: Classes,
     /// The caller's trace, W3C trace id; all zero when there is none.
     pub trace_id: [u8; 16],
+}
+
+/// The agency in whose name the gateway's own entries are made, and its operator's.
+const GATEWAY: &str = "gateway";
+
+impl Draft {
+    /// The draft of an entry that the gateway makes by itself: what it did, concerning nobody.
+    ///
+    /// # Panics
+    /// Never: the gateway's id is well formed.
+    #[must_use]
+    pub fn of_gateway(method: &str) -> Self {
+        Self {
+            kind: EntryKind::Change,
+            agency: AgencyId::parse(GATEWAY).expect("a plain word is an id"),
+            purpose: Some(Purpose::Operations),
+            method: method.to_owned(),
+            request_digest: [0; 32],
+            subjects: Vec::new(),
+            classes: Classes::NONE,
+            trace_id: [0; 16],
+        }
+    }
 }
 
 /// A record that an entry changed, without its content.

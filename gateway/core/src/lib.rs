@@ -37,6 +37,7 @@ pub mod nik;
 pub mod ports;
 pub mod record;
 pub mod region;
+pub mod setting;
 pub mod stage;
 pub mod subject;
 pub mod text;

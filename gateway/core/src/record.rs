@@ -17,6 +17,7 @@ use crate::clearance::Clearance;
 use crate::facility::Facility;
 use crate::family::FamilyMember;
 use crate::identity::IdentityCheck;
+use crate::setting::Setting;
 use crate::subject::Subject;
 use crate::village_index::VillageIndex;
 use crate::withholding::Withholding;
@@ -44,11 +45,13 @@ pub enum Kind {
     Adapter,
     /// What a person is not told yet.
     Withholding,
+    /// What the gateway goes by.
+    Setting,
 }
 
 impl Kind {
     /// Every kind, in declaration order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Worker,
         Self::FamilyMember,
         Self::Clearance,
@@ -58,6 +61,7 @@ impl Kind {
         Self::Agency,
         Self::Adapter,
         Self::Withholding,
+        Self::Setting,
     ];
 
     /// The name under which the kind is stored and journalled.
@@ -73,6 +77,7 @@ impl Kind {
             Self::Agency => "agency",
             Self::Adapter => "adapter",
             Self::Withholding => "withholding",
+            Self::Setting => "setting",
         }
     }
 
@@ -92,7 +97,8 @@ impl Kind {
             | Self::VillageIndex
             | Self::Agency
             | Self::Adapter
-            | Self::Withholding => false,
+            | Self::Withholding
+            | Self::Setting => false,
         }
     }
 
@@ -104,7 +110,7 @@ impl Kind {
             Self::Clearance | Self::Facility => Some(AgencyKind::Kemenkes),
             Self::IdentityCheck => Some(AgencyKind::Kemendagri),
             Self::VillageIndex => Some(AgencyKind::Kemendes),
-            Self::Agency | Self::Adapter | Self::Withholding => None,
+            Self::Agency | Self::Adapter | Self::Withholding | Self::Setting => None,
         }
     }
 }
@@ -158,6 +164,8 @@ pub enum Record {
     Adapter(Adapter),
     /// What a person is not told yet.
     Withholding(Withholding),
+    /// What the gateway goes by.
+    Setting(Setting),
 }
 
 impl Record {
@@ -174,6 +182,7 @@ impl Record {
             Self::Agency(agency) => (Kind::Agency, agency.id.to_string()),
             Self::Adapter(adapter) => (Kind::Adapter, adapter.ministry.as_str().to_owned()),
             Self::Withholding(withholding) => return withholding.key(),
+            Self::Setting(setting) => (Kind::Setting, setting.name.as_str().to_owned()),
         };
         Key { kind, id }
     }
@@ -217,7 +226,7 @@ impl Record {
             Self::Withholding(withholding) => {
                 Index { subject: Some(withholding.subject), ..Index::default() }
             }
-            Self::Agency(_) | Self::Adapter(_) => Index::default(),
+            Self::Agency(_) | Self::Adapter(_) | Self::Setting(_) => Index::default(),
         }
     }
 }

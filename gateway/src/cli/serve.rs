@@ -21,7 +21,7 @@ use super::gauges::{StoreGauges, watch_store};
 use super::keys::{key_fits, key_ring, log_keys, subject_key, witnesses};
 use super::policy::{self, PolicyWatch};
 use super::registry::{not_yet_there, registered};
-use super::{Failure, memory, ministries, say};
+use super::{Failure, in_force, memory, ministries, say};
 use crate::access::issuer::Authority;
 use crate::access::limits::Limits;
 use crate::access::{Directory, TrustDomain};
@@ -155,6 +155,9 @@ impl Gateway {
         register(store.as_ref(), registered)
             .await
             .map_err(|error| Failure::of("cannot register agencies and facilities", error))?;
+        in_force::note(store.as_ref(), &policy, &tls)
+            .await
+            .map_err(|error| Failure::of("cannot journal what is in force", error))?;
         let loaded = |error| Failure::of("cannot read the store", error);
         let directory = Arc::new(Directory::load(store.as_ref()).await.map_err(loaded)?);
         let facilities = FacilityIndex::load(store.as_ref()).await.map_err(loaded)?;
@@ -228,10 +231,17 @@ impl Gateway {
             async move { log.run(end).await }
         });
         let meter = telemetry.meter("desmigratif.policy");
-        let policy = PolicyWatch::new(policy, readiness.clone(), &meter);
+        let reloads = PolicyWatch::new(policy.clone(), readiness.clone(), &meter);
         let watchers = vec![
             tokio::spawn(tls.clone().watch(FILE_WATCH)),
-            tokio::spawn(policy.clone().watch(FILE_WATCH)),
+            tokio::spawn(reloads.clone().watch(FILE_WATCH)),
+            tokio::spawn(in_force::watch(
+                exchange.store.clone(),
+                policy,
+                reloads.clone(),
+                tls.clone(),
+                FILE_WATCH,
+            )),
             tokio::spawn(watch_store(
                 exchange.clone(),
                 directory,
@@ -255,7 +265,7 @@ impl Gateway {
             operators_task,
             watchers,
             tls,
-            policy,
+            policy: reloads,
             refusals,
             outboxes,
             end_of_log,

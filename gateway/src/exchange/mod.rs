@@ -17,6 +17,7 @@ mod ministries;
 mod outbox;
 mod profile;
 mod register;
+mod settings;
 mod submit;
 #[cfg(test)]
 mod tests;
@@ -54,6 +55,7 @@ pub use ministries::{Answers, Connected, Ministries};
 pub use outbox::{Outbox, Settings as OutboxSettings, Wake};
 pub use profile::Profile;
 pub use register::register;
+pub use settings::note_in_force;
 pub use submit::Change;
 pub use trail::{NewWithholding, TrailLine};
 pub use worker::{NewFamilyMember, NewWorker, WorkerField, WorkerFilter};

@@ -117,6 +117,7 @@ const fn recipients(record: &Record) -> &'static [AgencyKind] {
         | Record::VillageIndex(_)
         | Record::Agency(_)
         | Record::Adapter(_)
-        | Record::Withholding(_) => &[],
+        | Record::Withholding(_)
+        | Record::Setting(_) => &[],
     }
 }

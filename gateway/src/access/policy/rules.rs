@@ -16,8 +16,10 @@ use cedar_policy::{
 };
 use desmigratif_core::access::{AgencyKind, DataClass, Purpose};
 use desmigratif_core::agency::Agency;
+use desmigratif_core::journal::Hash;
 use desmigratif_proto::Method;
 use miette::Diagnostic;
+use sha2::{Digest as _, Sha256};
 
 use super::files::{Broken, File, SCHEMA, Source};
 
@@ -30,6 +32,7 @@ pub(super) struct Rules {
     policies: PolicySet,
     /// The file of each policy.
     files: BTreeMap<PolicyId, String>,
+    digest: Hash,
     actions: Entities,
     types: Types,
 }
@@ -129,7 +132,14 @@ impl Rules {
             Some(File { name, text })
         })?;
         let types = Types::new()?;
-        Ok(Self { authorizer: Authorizer::new(), policies, files: file_of, actions, types })
+        let (authorizer, digest) = (Authorizer::new(), digest(&files));
+        Ok(Self { authorizer, policies, files: file_of, digest, actions, types })
+    }
+
+    /// SHA-256 of the files: of each in the order of their names its name and its text, each behind
+    /// its length as a big-endian u64.
+    pub(super) const fn digest(&self) -> &Hash {
+        &self.digest
     }
 
     /// How many policies the set has.
@@ -255,6 +265,16 @@ fn uid(of: &EntityTypeName, id: &str) -> EntityUid {
 
 fn uid_of_kind(types: &Types, kind: AgencyKind) -> EntityUid {
     uid(&types.kind, kind.as_str())
+}
+
+/// The digest of files, in their order.
+fn digest(files: &[(String, String)]) -> Hash {
+    let mut digest = Sha256::new();
+    for part in files.iter().flat_map(|(name, text)| [name, text]) {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    digest.finalize().into()
 }
 
 /// The policy under the name that its file gives it.

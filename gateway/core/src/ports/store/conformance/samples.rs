@@ -23,6 +23,7 @@ use crate::ports::store::outbox::Delivery;
 use crate::ports::store::{Commit, Committed, Expect, Request, Store, Write};
 use crate::record::{Key, Record};
 use crate::region::VillageCode;
+use crate::setting::{Setting, SettingName};
 use crate::stage::Stage;
 use crate::subject::Subject;
 use crate::village_index::{Category, IndexKind, VillageIndex};
@@ -172,6 +173,7 @@ pub(super) fn one_of_each() -> Vec<Record> {
         Record::Agency(agency),
         Record::Adapter(adapter),
         Record::Withholding(withholding),
+        Record::Setting(Setting { name: SettingName::Policy, digest: [0xab; 32] }),
     ]
 }
 
