@@ -49,14 +49,20 @@ async fn the_refusal_of_a_known_agency_is_an_entry_and_that_of_a_stranger_is_not
     assert_eq!(journalled[before..], [("kemendes".to_owned(), method.to_owned())]);
 }
 
-/// What the gateway has put in force, by name and digest, in order.
-fn put_in_force(data: &Path) -> Vec<(String, Vec<u8>)> {
-    let store = Connection::open(data.join("store.sqlite")).unwrap();
-    let sql = "SELECT substr(method, 14), request_digest FROM entry
+/// What the gateway has put in force: index of the entry, name and digest, in order.
+pub(crate) fn put_in_force(data: &Path) -> Vec<(u32, String, Vec<u8>)> {
+    let path = data.join("store.sqlite");
+    let store = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let sql = "SELECT idx, substr(method, 14), request_digest FROM entry
                WHERE agency = 'gateway' AND method LIKE 'put-in-force/%' ORDER BY idx";
     let mut statement = store.prepare(sql).unwrap();
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
     rows.collect::<Result<_, _>>().unwrap()
+}
+
+/// What the gateway has put in force, by name and digest, in order.
+fn settings(gateway: &Gateway) -> Vec<(String, Vec<u8>)> {
+    put_in_force(gateway.data()).into_iter().map(|(_, name, digest)| (name, digest)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,12 +89,12 @@ async fn policies_issuers_and_lists_are_entries_whenever_they_change_and_no_ofte
     let gateway = authority.gateway(&overrides);
     let noted = async |gateway: &Gateway, count: usize| {
         eventually("it is noted", async || {
-            Some(put_in_force(gateway.data())).filter(|noted| noted.len() >= count)
+            Some(settings(gateway)).filter(|noted| noted.len() >= count)
         })
         .await
     };
     // `dev` has noted its own three before, among them that there is no list.
-    let before = put_in_force(gateway.data());
+    let before = settings(&gateway);
     let ca = CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap();
     assert_eq!(before[1].0, "client-ca");
     assert_eq!(before[2], ("revocation".to_owned(), vec![0; 32]));
@@ -117,5 +123,5 @@ async fn policies_issuers_and_lists_are_entries_whenever_they_change_and_no_ofte
     same.extend(overrides.map(|(name, value)| (name, value.to_owned())));
     let same: Vec<_> = same.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let gateway = Gateway::serve(folder, &same);
-    assert_eq!(put_in_force(gateway.data()).len(), 8);
+    assert_eq!(settings(&gateway).len(), 8);
 }

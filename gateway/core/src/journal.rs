@@ -19,6 +19,7 @@ use crate::access::{Classes, Purpose};
 use crate::agency::AgencyId;
 use crate::credentials::Digests;
 use crate::record::Key;
+use crate::setting::Setting;
 use crate::subject::Subject;
 
 /// A SHA-256 digest.
@@ -82,6 +83,9 @@ pub struct Draft {
 /// The agency in whose name the gateway's own entries are made, and its operator's.
 const GATEWAY: &str = "gateway";
 
+/// How the methods of the entries begin by which the gateway puts a setting in force.
+const PUT_IN_FORCE: &str = "put-in-force/";
+
 impl Draft {
     /// The draft of an entry that the gateway makes by itself: what it did, concerning nobody.
     ///
@@ -99,6 +103,19 @@ impl Draft {
             classes: Classes::NONE,
             trace_id: [0; 16],
         }
+    }
+
+    /// The draft of the entry by which the gateway puts a setting in force.
+    #[must_use]
+    pub fn of_setting(setting: &Setting) -> Self {
+        let method = format!("{PUT_IN_FORCE}{}", setting.name.as_str());
+        Self { request_digest: setting.digest, ..Self::of_gateway(&method) }
+    }
+
+    /// Whether it puts a setting in force. No method of the contract is named so.
+    #[must_use]
+    pub fn is_of_setting(&self) -> bool {
+        self.agency.as_str() == GATEWAY && self.method.starts_with(PUT_IN_FORCE)
     }
 }
 

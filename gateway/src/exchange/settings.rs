@@ -6,17 +6,13 @@ use desmigratif_core::ports::store::{Commit, Error, Expect, Store, Write};
 use desmigratif_core::record::Record;
 use desmigratif_core::setting::Setting;
 
-/// Notes that a setting is in force, unless that is what the journal last told. The entry's method
-/// is `put-in-force/` and the setting's name, its request digest the setting's. Returns whether
-/// there is an entry of it now.
+/// Notes that a setting is in force, unless that is what the journal last told. Returns whether there
+/// is a new entry.
 ///
 /// # Errors
 /// Those of the store; nothing is noted then.
 pub async fn note_in_force(store: &dyn Store, setting: Setting) -> Result<bool, Error> {
-    let draft = Draft {
-        request_digest: setting.digest,
-        ..Draft::of_gateway(&format!("put-in-force/{}", setting.name.as_str()))
-    };
+    let draft = Draft::of_setting(&setting);
     let record = Record::Setting(setting);
     let stored = store.get(&record.key()).await?;
     let expect = match stored {

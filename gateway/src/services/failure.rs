@@ -26,8 +26,6 @@ pub enum Failure {
     BpsTableAbsent,
     /// There is no such place.
     NoSuchPlace,
-    /// The journal has no such entry, or not for this caller.
-    NoSuchEntry,
     /// The use case refused or failed.
     Exchange(Error),
 }
@@ -95,12 +93,6 @@ fn into_fault(failure: Failure) -> Fault {
             "no place has this code in the decree in force; a retired code can be resolved with ResolveCode",
             "tidak ada wilayah dengan kode ini dalam keputusan yang berlaku; kode lama dapat dicari dengan ResolveCode",
         ),
-        Failure::NoSuchEntry => fault(
-            Code::NotFound,
-            ErrorReason::NotFound,
-            "the journal has no such entry, or not for you",
-            "jurnal tidak memiliki entri ini, atau bukan untuk Anda",
-        ),
         Failure::Exchange(error) => exchange(error),
     }
 }
@@ -156,6 +148,18 @@ fn exchange(error: Error) -> Fault {
             };
             fault(Code::NotFound, ErrorReason::NotFound, en, id)
         }
+        Error::NoSuchEntry => fault(
+            Code::NotFound,
+            ErrorReason::NotFound,
+            "the journal has no such entry, or not for you",
+            "jurnal tidak memiliki entri ini, atau bukan untuk Anda",
+        ),
+        Error::NoSuchCertificate => fault(
+            Code::NotFound,
+            ErrorReason::NotFound,
+            "no entry of the journal names this certificate",
+            "tidak ada entri jurnal yang menyebut sertifikat ini",
+        ),
         Error::AlreadyExists(kind) => {
             let (en, id) = match kind {
                 Kind::Worker => (

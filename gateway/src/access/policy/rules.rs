@@ -42,6 +42,7 @@ struct Types {
     action: EntityTypeName,
     agency: EntityTypeName,
     clearance: EntityTypeName,
+    entry: EntityTypeName,
     exchange: EntityTypeName,
     kind: EntityTypeName,
     place: EntityTypeName,
@@ -60,7 +61,7 @@ pub(super) enum Question {
 }
 
 /// What a record is to the agency that asks for it. This is all that policies may look at, so that
-/// four answers hold for every record.
+/// so many answers hold for every record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
     /// A village in the agency's region, and the people at home there.
@@ -71,19 +72,46 @@ pub enum Relation {
     OwnClearance,
     /// A clearance that another agency has submitted.
     OthersClearance,
+    /// An entry of the journal that the agency's call has made.
+    OwnEntry,
+    /// An entry by which the gateway has put something in force.
+    SettingEntry,
+    /// Any other entry.
+    OthersEntry,
 }
 
 impl Relation {
     /// Every relation.
-    pub const ALL: [Self; 4] =
-        [Self::PlaceInRegion, Self::PlaceElsewhere, Self::OwnClearance, Self::OthersClearance];
+    pub const ALL: [Self; 7] = [
+        Self::PlaceInRegion,
+        Self::PlaceElsewhere,
+        Self::OwnClearance,
+        Self::OthersClearance,
+        Self::OwnEntry,
+        Self::SettingEntry,
+        Self::OthersEntry,
+    ];
+
+    /// What policies may look at in such a record, as the schema names it.
+    const fn attributes(self) -> &'static [(&'static str, bool)] {
+        match self {
+            Self::PlaceInRegion => &[("inCallersRegion", true)],
+            Self::PlaceElsewhere => &[("inCallersRegion", false)],
+            Self::OwnClearance => &[("submittedByCaller", true)],
+            Self::OthersClearance => &[("submittedByCaller", false)],
+            Self::OwnEntry => &[("madeByCaller", true), ("putsInForce", false)],
+            Self::SettingEntry => &[("madeByCaller", false), ("putsInForce", true)],
+            Self::OthersEntry => &[("madeByCaller", false), ("putsInForce", false)],
+        }
+    }
 
     const fn id(self) -> &'static str {
         match self {
             Self::PlaceInRegion => "in-region",
             Self::PlaceElsewhere => "elsewhere",
-            Self::OwnClearance => "own",
-            Self::OthersClearance => "others",
+            Self::OwnClearance | Self::OwnEntry => "own",
+            Self::SettingEntry => "setting",
+            Self::OthersClearance | Self::OthersEntry => "others",
         }
     }
 }
@@ -164,14 +192,11 @@ impl Rules {
             Entity::new(uid, attributes, parents).map_err(|error| error.to_string())
         };
         let of = |relation: Relation| {
-            let (name, holds) = match relation {
-                Relation::PlaceInRegion => ("inCallersRegion", true),
-                Relation::PlaceElsewhere => ("inCallersRegion", false),
-                Relation::OwnClearance => ("submittedByCaller", true),
-                Relation::OthersClearance => ("submittedByCaller", false),
-            };
-            let attributes = [(name.to_owned(), RestrictedExpression::new_bool(holds))];
-            entity(types.record(relation), attributes.into(), HashSet::new())
+            let attributes = relation
+                .attributes()
+                .iter()
+                .map(|&(name, holds)| (name.to_owned(), RestrictedExpression::new_bool(holds)));
+            entity(types.record(relation), attributes.collect(), HashSet::new())
         };
         let entities = [
             Ok(Entity::new_no_attrs(kind.clone(), HashSet::new())),
@@ -243,6 +268,7 @@ impl Types {
             action: read("Action")?,
             agency: read("Agency")?,
             clearance: read("Clearance")?,
+            entry: read("Entry")?,
             exchange: read("Exchange")?,
             kind: read("Kind")?,
             place: read("Place")?,
@@ -254,6 +280,7 @@ impl Types {
         let of = match relation {
             Relation::PlaceInRegion | Relation::PlaceElsewhere => &self.place,
             Relation::OwnClearance | Relation::OthersClearance => &self.clearance,
+            Relation::OwnEntry | Relation::SettingEntry | Relation::OthersEntry => &self.entry,
         };
         uid(of, relation.id())
     }
