@@ -162,6 +162,93 @@ async fn an_entry_is_its_caller_s_with_the_certificate_and_lists_that_admitted_i
     assert_eq!((seen.leaf, seen.certificate_chain), (found.leaf, found.certificate_chain));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_evidence_file_shows_who_called_and_every_tampering_has_its_verdict() {
+    let authority = Authority::new();
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let list = path("crl.pem");
+    std::fs::write(&list, authority.revoke(&[13], in_seconds(3_600))).unwrap();
+    let gateway = authority.gateway(&[("DESMIGRATIF_TLS__CRLS", &format!("[{list:?}]"))]);
+    let identity = authority.issue(Leaf::naming(&[KEMNAKER]));
+    let kemnaker = gateway.connect_as(&identity).await;
+    let receipt = entry(&kemnaker).await;
+    let key = checkpoint(&kemnaker, 0).await.verifying_keys.remove(0);
+    std::fs::write(path("receipt.note"), &receipt.signed_note).unwrap();
+    std::fs::write(path("ca.pem"), authority.pem()).unwrap();
+    std::fs::write(path("stranger.pem"), Authority::new().pem()).unwrap();
+
+    let profile = profile(&gateway, &identity);
+    let [note, ca, out] = ["receipt.note", "ca.pem", "evidence.json"].map(&path);
+    let [note, ca, out] = [&note, &ca, &out].map(|path| path.to_str().unwrap());
+    let args = ["audit", "export", note, "--ca", ca, "--out", out, "--profile"];
+    let (status, said, err) = run(&[&args[..], &[profile.to_str().unwrap()]].concat());
+    assert_eq!(status, Some(0), "{err}");
+    let der = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
+    let by = format!("by its certificate {}, not revoked then", hex::encode(Sha256::digest(der)));
+    assert!(said.contains("kemnaker called") && said.contains(&by), "{said}");
+
+    let good: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(out).unwrap()).unwrap();
+    let verdict = |file: &serde_json::Value, ca: Option<&str>| {
+        std::fs::write(path("judged.json"), file.to_string()).unwrap();
+        let judged = path("judged.json");
+        let mut args = vec!["audit", "verify", judged.to_str().unwrap(), "--log-key", &key];
+        args.extend(ca.iter().flat_map(|ca| ["--ca", *ca]));
+        let (status, out, err) = run(&args);
+        (status, format!("{out}{err}"))
+    };
+    let (status, told) = verdict(&good, Some(ca));
+    assert!(status == Some(0) && told.contains(&by), "{told}");
+    let stranger = path("stranger.pem");
+    let (status, told) = verdict(&good, stranger.to_str());
+    assert_eq!(status, Some(1));
+    assert!(told.contains("invalid: a revocation list is not signed by the given CA"), "{told}");
+    let (status, told) = verdict(&good, None);
+    assert!(status == Some(64) && told.contains("give --ca"), "{told}");
+
+    let without = |part: &str| {
+        let mut file = good.clone();
+        file.as_object_mut().unwrap().remove(part).unwrap();
+        file
+    };
+    let with = |part: &str, value: serde_json::Value| {
+        let mut file = good.clone();
+        file[part] = value;
+        file
+    };
+    let malformed = "it is no evidence file of this version";
+    for (what, file, says) in [
+        ("no leaf", without("leaf"), malformed),
+        ("no chain", without("certificate_chain"), "the certificate chain is not the one"),
+        ("no lists", without("revocation_lists"), "the revocation lists are not those"),
+        ("version 1 with more", with("format", "desmigratif.evidence/v1".into()), malformed),
+        ("a remark", with("remark", "paid".into()), malformed),
+        ("another leaf", with("leaf", "AAAA".into()), "the leaf is not the one of the receipt"),
+        (
+            "lists for chain",
+            with("certificate_chain", good["revocation_lists"].clone()),
+            "the certificate chain is not the one",
+        ),
+        (
+            "a signature",
+            with("signature", serde_json::json!({"base": "", "value": ""})),
+            "the caller's signature is not the one",
+        ),
+    ] {
+        let (status, told) = verdict(&file, Some(ca));
+        assert!(status == Some(1) && told.contains(&format!("invalid: {says}")), "{what}: {told}");
+    }
+    // As files were before: no more is shown than that the log names the agency.
+    let mut first = with("format", "desmigratif.evidence/v1".into());
+    for part in ["leaf", "certificate_chain", "revocation_lists"] {
+        first.as_object_mut().unwrap().remove(part).unwrap();
+    }
+    let (status, told) = verdict(&first, None);
+    assert_eq!(status, Some(0), "{told}");
+    assert!(told.contains("that the agency's certificate called is not shown"), "{told}");
+}
+
 /// A profile that asks with a certificate.
 fn profile(gateway: &Gateway, identity: &Identity) -> PathBuf {
     let at = |name: &str| gateway.data().join(name);

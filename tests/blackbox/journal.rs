@@ -107,7 +107,7 @@ async fn policies_issuers_and_lists_are_entries_whenever_they_change_and_no_ofte
     gateway.signal("HUP");
     let second = revoke(&[13]);
     gateway.signal("HUP");
-    assert_eq!(noted(&gateway, 7).await[6..], [second.clone()]);
+    assert_eq!(noted(&gateway, 7).await[6..], [second]);
     std::fs::write(&policy, format!("{open}\n")).unwrap();
     gateway.signal("HUP");
     let last = noted(&gateway, 8).await.split_off(7);
