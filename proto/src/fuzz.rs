@@ -34,7 +34,7 @@ macro_rules! each_request {
                 RegisterCertificateRequest, RemoveCertificateRequest;
             audit: GetCheckpointRequest, GetInclusionProofRequest, GetConsistencyProofRequest,
                 AddCosignatureRequest, EraseSubjectRequest, ListDisclosuresRequest, WithholdDisclosuresRequest,
-                EndWithholdingRequest, ReportBreachRequest;
+                EndWithholdingRequest, ReportBreachRequest, GetEntryRequest;
             connector: DeliverRequest, LookupRequest;
             exchange: WatchChangesRequest, GetHeadRequest;
             health: SubmitClearanceRequest, SubmitClearancesRequest, GetClearanceRequest,

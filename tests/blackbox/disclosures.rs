@@ -114,6 +114,7 @@ impl Agencies {
                 to: Some(to),
                 page_size: 2,
                 page_token,
+                ..ReportBreachRequest::default()
             };
             let page = self.audit().report_breach(stating(RIGHTS, request)).await.unwrap();
             let page = page.into_inner();

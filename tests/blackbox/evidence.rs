@@ -4,21 +4,25 @@
 use std::path::{Path, PathBuf};
 
 use desmigratif::audit::note::{self, VerifyingKey};
-use desmigratif_core::journal::Hash;
+use desmigratif_core::journal::{Hash, leaf_hash};
 use desmigratif_proto::audit::v1::audit_service_client::AuditServiceClient;
 use desmigratif_proto::audit::v1::{
-    GetCheckpointRequest, GetCheckpointResponse, GetConsistencyProofRequest,
-    GetInclusionProofRequest,
+    GetCheckpointRequest, GetCheckpointResponse, GetConsistencyProofRequest, GetEntryRequest,
+    GetEntryResponse, GetInclusionProofRequest,
 };
 use desmigratif_proto::common::v1::Receipt;
 use rusqlite::Connection;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
-use tonic::Code;
 use tonic::transport::Channel;
+use tonic::{Code, Status};
 
+use crate::authority::{Authority, KEMNAKER, Leaf, in_seconds};
 use crate::calls::{register, registration};
 use crate::gateway::{Gateway, fresh_nik, reason, run};
+use crate::raw::Identity;
 
 const ORIGIN: &str = "log.desmigratif.test";
 
@@ -103,6 +107,201 @@ async fn what_is_beyond_the_journal_has_no_proof() {
         (refused.code(), reason(&refused).as_str()),
         (Code::InvalidArgument, "FIELDS_INVALID")
     );
+}
+
+/// An entry by its index.
+async fn get_entry(agency: &Channel, index: u64) -> Result<GetEntryResponse, Status> {
+    let mut audit = AuditServiceClient::new(agency.clone());
+    Ok(audit.get_entry(GetEntryRequest { index }).await?.into_inner())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_is_its_caller_s_with_the_certificate_and_lists_that_admitted_it() {
+    let authority = Authority::new();
+    let folder = TempDir::new().unwrap();
+    let list = folder.path().join("crl.pem");
+    let pem = authority.revoke(&[13], in_seconds(3_600));
+    std::fs::write(&list, &pem).unwrap();
+    let list = format!("[{list:?}]");
+    let gateway = authority.gateway(&[("DESMIGRATIF_TLS__CRLS", &list)]);
+    let identity = authority.issue(Leaf::naming(&[KEMNAKER]));
+    let kemnaker = gateway.connect_as(&identity).await;
+    let receipt = entry(&kemnaker).await;
+
+    let found = get_entry(&kemnaker, receipt.entry_index).await.unwrap();
+    let der = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
+    let crl = CertificateRevocationListDer::from_pem_slice(pem.as_bytes()).unwrap();
+    assert_eq!(found.certificate_chain, [der.to_vec()]);
+    assert_eq!(found.revocation_lists, [crl.to_vec()]);
+    assert_eq!(leaf_hash(&found.leaf)[..], receipt.leaf_hash);
+    // As documented, a leaf ends with the digests, and nobody has signed.
+    let end = [&[0, 0, 0, 32][..], &Sha256::digest(&der), &[0, 0, 0, 32], &Sha256::digest(&crl)];
+    assert!(found.leaf.ends_with(&[&end.concat()[..], &[0, 0, 0, 0]].concat()));
+
+    // The reading is an entry of the same caller, which names nobody and tells no purpose.
+    let reading = found.receipt.unwrap().entry_index;
+    assert!(reading > receipt.entry_index);
+    let told = get_entry(&kemnaker, reading).await.unwrap();
+    assert!(told.leaf.windows(8).any(|window| window == b"GetEntry"));
+    // What the gateway goes by is for every agency; another's entry looks like none.
+    let kemendes = authority.issue(Leaf::naming(&["spiffe://blackbox.test/agency/kemendes"]));
+    let kemendes = gateway.connect_as(&kemendes).await;
+    let put_in_force = crate::journal::put_in_force(gateway.data())[0].0;
+    let setting = get_entry(&kemendes, put_in_force.into()).await.unwrap();
+    assert_eq!((setting.certificate_chain.len(), setting.revocation_lists.len()), (0, 0));
+    let refusals = [receipt.entry_index, u64::MAX].map(|index| get_entry(&kemendes, index));
+    let [anothers, none] = refusals;
+    let [anothers, none] = [anothers.await.unwrap_err(), none.await.unwrap_err()];
+    assert_eq!((anothers.code(), reason(&anothers).as_str()), (Code::NotFound, "NOT_FOUND"));
+    // But for the trace's id, which is another on each call.
+    let [first, second] = [&anothers, &none].map(|it| (it.message(), it.details().len()));
+    assert_eq!((first, reason(&anothers)), (second, reason(&none)));
+    let operator = authority.issue(Leaf::naming(&["spiffe://blackbox.test/agency/operator"]));
+    let operator = gateway.connect_as(&operator).await;
+    let seen = get_entry(&operator, receipt.entry_index).await.unwrap();
+    assert_eq!((seen.leaf, seen.certificate_chain), (found.leaf, found.certificate_chain));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_evidence_file_shows_who_called_and_every_tampering_has_its_verdict() {
+    let authority = Authority::new();
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let list = path("crl.pem");
+    std::fs::write(&list, authority.revoke(&[13], in_seconds(3_600))).unwrap();
+    let gateway = authority.gateway(&[("DESMIGRATIF_TLS__CRLS", &format!("[{list:?}]"))]);
+    let identity = authority.issue(Leaf::naming(&[KEMNAKER]));
+    let kemnaker = gateway.connect_as(&identity).await;
+    let receipt = entry(&kemnaker).await;
+    let key = checkpoint(&kemnaker, 0).await.verifying_keys.remove(0);
+    std::fs::write(path("receipt.note"), &receipt.signed_note).unwrap();
+    std::fs::write(path("ca.pem"), authority.pem()).unwrap();
+    std::fs::write(path("stranger.pem"), Authority::new().pem()).unwrap();
+
+    let profile = profile(&gateway, &identity);
+    let [note, ca, out] = ["receipt.note", "ca.pem", "evidence.json"].map(&path);
+    let [note, ca, out] = [&note, &ca, &out].map(|path| path.to_str().unwrap());
+    let args = ["audit", "export", note, "--ca", ca, "--out", out, "--profile"];
+    let (status, said, err) = run(&[&args[..], &[profile.to_str().unwrap()]].concat());
+    assert_eq!(status, Some(0), "{err}");
+    let der = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
+    let by = format!("by its certificate {}, not revoked then", hex::encode(Sha256::digest(der)));
+    assert!(said.contains("kemnaker called") && said.contains(&by), "{said}");
+
+    let good: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(out).unwrap()).unwrap();
+    let verdict = |file: &serde_json::Value, ca: Option<&str>| {
+        std::fs::write(path("judged.json"), file.to_string()).unwrap();
+        let judged = path("judged.json");
+        let mut args = vec!["audit", "verify", judged.to_str().unwrap(), "--log-key", &key];
+        args.extend(ca.iter().flat_map(|ca| ["--ca", *ca]));
+        let (status, out, err) = run(&args);
+        (status, format!("{out}{err}"))
+    };
+    let (status, told) = verdict(&good, Some(ca));
+    assert!(status == Some(0) && told.contains(&by), "{told}");
+    let stranger = path("stranger.pem");
+    let (status, told) = verdict(&good, stranger.to_str());
+    assert_eq!(status, Some(1));
+    assert!(told.contains("invalid: a revocation list is not signed by the given CA"), "{told}");
+    let (status, told) = verdict(&good, None);
+    assert!(status == Some(64) && told.contains("give --ca"), "{told}");
+
+    let without = |part: &str| {
+        let mut file = good.clone();
+        file.as_object_mut().unwrap().remove(part).unwrap();
+        file
+    };
+    let with = |part: &str, value: serde_json::Value| {
+        let mut file = good.clone();
+        file[part] = value;
+        file
+    };
+    let malformed = "it is no evidence file of this version";
+    for (what, file, says) in [
+        ("no leaf", without("leaf"), malformed),
+        ("no chain", without("certificate_chain"), "the certificate chain is not the one"),
+        ("no lists", without("revocation_lists"), "the revocation lists are not those"),
+        ("version 1 with more", with("format", "desmigratif.evidence/v1".into()), malformed),
+        ("a remark", with("remark", "paid".into()), malformed),
+        ("another leaf", with("leaf", "AAAA".into()), "the leaf is not the one of the receipt"),
+        (
+            "lists for chain",
+            with("certificate_chain", good["revocation_lists"].clone()),
+            "the certificate chain is not the one",
+        ),
+        (
+            "a signature",
+            with("signature", serde_json::json!({"base": "", "value": ""})),
+            "the caller's signature is not the one",
+        ),
+    ] {
+        let (status, told) = verdict(&file, Some(ca));
+        assert!(status == Some(1) && told.contains(&format!("invalid: {says}")), "{what}: {told}");
+    }
+    // As files were before: no more is shown than that the log names the agency.
+    let mut first = with("format", "desmigratif.evidence/v1".into());
+    for part in ["leaf", "certificate_chain", "revocation_lists"] {
+        first.as_object_mut().unwrap().remove(part).unwrap();
+    }
+    let (status, told) = verdict(&first, None);
+    assert_eq!(status, Some(0), "{told}");
+    assert!(told.contains("that the agency's certificate called is not shown"), "{told}");
+}
+
+/// A profile that asks with a certificate.
+fn profile(gateway: &Gateway, identity: &Identity) -> PathBuf {
+    let at = |name: &str| gateway.data().join(name);
+    let [certificate, key] = [at("auditor.pem"), at("auditor-key.pem")];
+    std::fs::write(&certificate, &identity.certificate).unwrap();
+    std::fs::write(&key, &identity.key).unwrap();
+    let text = format!(
+        "gateway = \"{}\"\nserver_name = \"localhost\"\nca = \"tls/ca.pem\"\n\
+         certificate = {certificate:?}\nkey = {key:?}\n",
+        gateway.agencies
+    );
+    std::fs::write(at("auditor.toml"), text).unwrap();
+    at("auditor.toml")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_breach_is_told_by_the_certificate_that_was_stolen() {
+    let authority = Authority::new();
+    let gateway = authority.gateway(&[]);
+    let operator = authority.issue(Leaf::naming(&["spiffe://blackbox.test/agency/operator"]));
+    // The agency has two certificates, and one of them is stolen.
+    let [own, stolen] = [21, 22].map(|serial| {
+        let identity = authority.issue(Leaf { serial, ..Leaf::naming(&[KEMNAKER]) });
+        let der = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
+        let digits = hex::encode_upper(Sha256::digest(der));
+        let pairs: Vec<_> = digits.as_bytes().chunks(2).map(String::from_utf8_lossy).collect();
+        (identity, pairs.join(":"))
+    });
+    for ((identity, _), people) in [(&own, 1), (&stolen, 2)] {
+        let agency = gateway.connect_as(identity).await;
+        for _ in 0..people {
+            entry(&agency).await;
+        }
+    }
+
+    let profile = profile(&gateway, &operator);
+    let breach = |caller: [&str; 2]| {
+        let span = ["--from", "2026-01-01T00:00:00Z", "--to", "2099-01-01T00:00:00Z"];
+        let rest = ["-o", "json", "--profile", profile.to_str().unwrap()];
+        run(&[&["audit", "breach"][..], &caller, &span, &rest].concat())
+    };
+    let people = |fingerprint: &str| {
+        let (status, out, err) = breach(["--certificate", fingerprint]);
+        assert_eq!(status, Some(0), "{err}");
+        let shown: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(shown["certificate"], fingerprint.replace(':', "").to_lowercase());
+        shown["people"].as_u64().unwrap()
+    };
+    assert_eq!([people(&own.1), people(&stolen.1)], [1, 2]);
+    let (status, _, err) = breach(["--certificate", &"00".repeat(32)]);
+    assert_eq!(status, Some(1));
+    assert!(err.contains("no entry of the journal names this certificate"), "{err}");
+    assert_eq!(breach(["--certificate", "none"]).0, Some(1));
 }
 
 /// A store that a gateway has closed, the log's key, and a checkpoint that was kept elsewhere.

@@ -262,6 +262,7 @@ async fn each_is_told_of_its_own_and_of_what_it_asks_for() {
             Record::FamilyMember(it) => it.member_id,
             Record::Clearance(it) => it.clearance_id,
             Record::Facility(it) => it.facility_id,
+            other => panic!("{other:?} was not written"),
         };
         told.into_iter().map(id).collect::<Vec<_>>()
     };

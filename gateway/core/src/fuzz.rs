@@ -1,5 +1,5 @@
 //! Fuzz targets: the texts that callers and files bring, read by the types that cannot be wrong once
-//! built. What is read means the same when it is written and read again, and shows nothing. (A refusal
+//! built, and the leaves of evidence files. What is read means the same when it is written and read again, and shows nothing. (A refusal
 //! cannot repeat a value: its type holds fixed texts alone.)
 
 use std::str::from_utf8;
@@ -8,6 +8,7 @@ use desmigratif_fuzzing::fuzz;
 use jiff::civil::{Date, date};
 
 use crate::birth::{BirthDate, Precision};
+use crate::journal::Entry;
 use crate::name::PersonName;
 use crate::nik::{KkNumber, Nik};
 use crate::region::{Level, RegionCode, Resolution, VillageCode};
@@ -105,5 +106,16 @@ fn person_name(bytes: &[u8]) {
         assert_eq!(format!("{name:?}"), "PersonName(..)");
         assert!(matches!(name.likeness(&again), 0 | 100), "0 when nothing is compared in it");
         assert!(name.remarks().count() <= 3);
+    }
+}
+
+#[test]
+fn a_leaf_that_is_read_has_no_other_encoding() {
+    fuzz!("leaf", leaf);
+}
+
+fn leaf(bytes: &[u8]) {
+    if let Some(entry) = Entry::of_leaf(bytes) {
+        assert_eq!(entry.leaf(), bytes, "nothing is left over or written otherwise");
     }
 }

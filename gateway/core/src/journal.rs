@@ -1,7 +1,7 @@
 //! The journal's line: what was changed or disclosed, by whom, and why.
 //!
 //! An [`Entry`] is immutable and stands at a dense index. It holds no personal value: people
-//! are pseudonyms, records are salted commitments. Its [leaf encoding](Entry::leaf) is canonical,
+//! are pseudonyms, records are salted commitments. Its [leaf encoding](leaf) is canonical,
 //! since receipts and, later, proofs are made of its hash.
 //!
 //! A commitment is over the bytes that the store holds as the record's body, and over nothing
@@ -9,6 +9,8 @@
 //! sealing the JSON gives: a nonce of 12 bytes, the ciphertext, a tag of 16 bytes (AES-256-GCM-SIV,
 //! bound to kind, id and version). So journal and store are checked against each other without
 //! any key, and also after a person's key was destroyed; whoever has the key can show the content.
+
+pub mod leaf;
 
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
@@ -19,7 +21,10 @@ use crate::access::{Classes, Purpose};
 use crate::agency::AgencyId;
 use crate::credentials::Digests;
 use crate::record::Key;
+use crate::setting::Setting;
 use crate::subject::Subject;
+
+pub use leaf::LeafVersion;
 
 /// A SHA-256 digest.
 pub type Hash = [u8; 32];
@@ -64,11 +69,13 @@ pub struct Draft {
     pub kind: EntryKind,
     /// Who called.
     pub agency: AgencyId,
-    /// Why; `None` only for a refusal that stated no valid purpose.
+    /// Why; `None` only for a refusal that stated no valid purpose, and for what an agency asks of its
+    /// own doings, which needs none.
     pub purpose: Option<Purpose>,
     /// The method, as a gRPC path without the leading slash.
     pub method: String,
-    /// Keyed digest of the request; see [`crate::subject::SubjectKey::digest`].
+    /// Keyed digest of the request; see [`crate::subject::SubjectKey::digest`]. Of an entry that
+    /// the gateway makes by itself the digest of what it is about, all zero for none.
     pub request_digest: Hash,
     /// The people concerned, in the order of the answer.
     pub subjects: Vec<Subject>,
@@ -76,6 +83,45 @@ pub struct Draft {
     pub classes: Classes,
     /// The caller's trace, W3C trace id; all zero when there is none.
     pub trace_id: [u8; 16],
+}
+
+/// The agency in whose name the gateway's own entries are made, and its operator's.
+const GATEWAY: &str = "gateway";
+
+/// How the methods of the entries begin by which the gateway puts a setting in force.
+const PUT_IN_FORCE: &str = "put-in-force/";
+
+impl Draft {
+    /// The draft of an entry that the gateway makes by itself: what it did, concerning nobody.
+    ///
+    /// # Panics
+    /// Never: the gateway's id is well formed.
+    #[must_use]
+    pub fn of_gateway(method: &str) -> Self {
+        Self {
+            kind: EntryKind::Change,
+            agency: AgencyId::parse(GATEWAY).expect("a plain word is an id"),
+            purpose: Some(Purpose::Operations),
+            method: method.to_owned(),
+            request_digest: [0; 32],
+            subjects: Vec::new(),
+            classes: Classes::NONE,
+            trace_id: [0; 16],
+        }
+    }
+
+    /// The draft of the entry by which the gateway puts a setting in force.
+    #[must_use]
+    pub fn of_setting(setting: &Setting) -> Self {
+        let method = format!("{PUT_IN_FORCE}{}", setting.name.as_str());
+        Self { request_digest: setting.digest, ..Self::of_gateway(&method) }
+    }
+
+    /// Whether it puts a setting in force. No method of the contract is named so.
+    #[must_use]
+    pub fn is_of_setting(&self) -> bool {
+        self.agency.as_str() == GATEWAY && self.method.starts_with(PUT_IN_FORCE)
+    }
 }
 
 /// A record that an entry changed, without its content.
@@ -119,90 +165,17 @@ pub struct Receipt {
     pub at: Timestamp,
 }
 
-/// Version of the leaf encoding: the leaf's first byte. An entry keeps the one that it was made
-/// with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum LeafVersion {
-    /// Without anything of the caller but its agency's id.
-    V1 = 1,
-    /// With what shows who called.
-    V2 = 2,
-}
-
-impl LeafVersion {
-    /// The one that entries are made with today.
-    pub const CURRENT: Self = Self::V2;
-
-    /// Reads a version byte; anything else is none.
-    #[must_use]
-    pub const fn of(byte: u8) -> Option<Self> {
-        match byte {
-            1 => Some(Self::V1),
-            2 => Some(Self::V2),
-            _ => None,
-        }
-    }
-}
-
 impl Entry {
-    /// The canonical encoding of the entry: the version byte, then parts in the order below.
-    /// Integers are big-endian. Each part but a number of things is a u32 length and its bytes.
-    ///
-    /// | part | length | bytes |
-    /// |---|---|---|
-    /// | index | 8 | u64 |
-    /// | time | 8 | i64, microseconds since 1970, UTC |
-    /// | kind | any | as [`EntryKind::as_str`] |
-    /// | agency | any | its id |
-    /// | purpose | any | as [`Purpose::as_str`]; empty for none |
-    /// | method | any | gRPC path without the leading slash |
-    /// | request digest | 32 | HMAC-SHA-256 |
-    /// | classes | 1 | the bits of the set |
-    /// | trace id | 16 | all zero for none |
-    /// | number of subjects | | u32, without a length before it |
-    /// | each subject | 32 | the pseudonym |
-    /// | number of records | | u32, without a length before it |
-    /// | each record's kind, id, version, commitment | any, any, 8, 32 | text, text, u64, HMAC-SHA-256 |
-    /// | certificate | 0 or 32 | SHA-256 of the caller's certificate; since version 2 |
-    /// | revocation | 0 or 32 | digest of the revocation lists; since version 2 |
-    /// | signature | 0 or 32 | digest of the caller's signature; since version 2 |
-    ///
-    /// What the last three are digests of [`crate::credentials`] says.
+    /// The entry in its canonical encoding, which [`leaf`] describes.
     #[must_use]
     pub fn leaf(&self) -> Vec<u8> {
-        let mut leaf = Leaf(Vec::with_capacity(416));
-        leaf.0.push(self.leaf_version as u8);
-        leaf.part(&self.index.to_be_bytes());
-        leaf.part(&self.at.as_microsecond().to_be_bytes());
-        leaf.part(self.draft.kind.as_str().as_bytes());
-        leaf.part(self.draft.agency.as_str().as_bytes());
-        leaf.part(self.draft.purpose.map_or("", Purpose::as_str).as_bytes());
-        leaf.part(self.draft.method.as_bytes());
-        leaf.part(&self.draft.request_digest);
-        leaf.part(&[self.draft.classes.bits()]);
-        leaf.part(&self.draft.trace_id);
-        leaf.count(self.draft.subjects.len());
-        for subject in &self.draft.subjects {
-            leaf.part(subject.as_bytes());
-        }
-        leaf.count(self.touched.len());
-        for touched in &self.touched {
-            leaf.part(touched.key.kind.as_str().as_bytes());
-            leaf.part(touched.key.id.as_bytes());
-            leaf.part(&touched.version.to_be_bytes());
-            leaf.part(&touched.commitment);
-        }
-        match self.leaf_version {
-            LeafVersion::V1 => {}
-            LeafVersion::V2 => {
-                let Digests { certificate, revocation, signature } = self.caller;
-                for digest in [certificate, revocation, signature] {
-                    leaf.part(digest.as_ref().map_or(&[], |digest| &digest[..]));
-                }
-            }
-        }
-        leaf.0
+        leaf::encode(self)
+    }
+
+    /// Reads what [`Entry::leaf`] writes; `None` for any other bytes.
+    #[must_use]
+    pub fn of_leaf(bytes: &[u8]) -> Option<Self> {
+        leaf::decode(bytes)
     }
 
     /// The receipt of the entry.
@@ -227,21 +200,6 @@ pub fn commitment(salt: &[u8; 16], body: &[u8]) -> Hash {
         .finalize()
         .into_bytes()
         .into()
-}
-
-struct Leaf(Vec<u8>);
-
-impl Leaf {
-    fn part(&mut self, bytes: &[u8]) {
-        self.count(bytes.len());
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn count(&mut self, n: usize) {
-        let n =
-            u32::try_from(n).expect("parts of an entry are bounded far below 4 GiB by the edge");
-        self.0.extend_from_slice(&n.to_be_bytes());
-    }
 }
 
 #[cfg(test)]
@@ -321,5 +279,36 @@ mod tests {
             of(LeafVersion::V2),
             "92921bbe8e5c759d801b707aff640eee0dfdb33ad039274f76b3f962d52381e3"
         );
+    }
+
+    #[test]
+    fn a_leaf_reads_back_and_nothing_else_is_one() {
+        let rich = Entry {
+            draft: Draft {
+                purpose: None,
+                subjects: vec![Subject::from_bytes(&[5; 32]).unwrap(); 2],
+                ..entry().draft
+            },
+            caller: Digests { signature: Some([6; 32]), ..Digests::default() },
+            ..entry()
+        };
+        let caller = Digests::default();
+        let old = Entry { leaf_version: LeafVersion::V1, caller, ..entry() };
+        for entry in [entry(), rich, old] {
+            let leaf = entry.leaf();
+            assert_eq!(Entry::of_leaf(&leaf), Some(entry));
+            for end in 0..leaf.len() {
+                assert_eq!(Entry::of_leaf(&leaf[..end]), None, "cut at {end}");
+            }
+            assert_eq!(Entry::of_leaf(&[&leaf[..], &[0]].concat()), None);
+            // Whatever is read has one encoding.
+            for at in 0..leaf.len() {
+                let mut other = leaf.clone();
+                other[at] ^= 1;
+                if let Some(read) = Entry::of_leaf(&other) {
+                    assert_eq!(read.leaf(), other, "byte {at}");
+                }
+            }
+        }
     }
 }

@@ -38,6 +38,7 @@ pub mod ports;
 pub mod programme;
 pub mod record;
 pub mod region;
+pub mod setting;
 pub mod stage;
 pub mod subject;
 pub mod text;

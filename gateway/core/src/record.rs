@@ -21,6 +21,7 @@ use crate::programme::{
     Activity, Designation, Enterprise, Officer, ParentingFamily, Roster, SectorService,
 };
 use crate::region::VillageCode;
+use crate::setting::Setting;
 use crate::subject::Subject;
 use crate::village_index::VillageIndex;
 use crate::withholding::Withholding;
@@ -62,11 +63,13 @@ pub enum Kind {
     ParentingFamily,
     /// The service of a sector in a village; owner Kemendagri, which keeps the map.
     SectorService,
+    /// What the gateway goes by.
+    Setting,
 }
 
 impl Kind {
     /// Every kind, in declaration order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Worker,
         Self::FamilyMember,
         Self::Clearance,
@@ -83,6 +86,7 @@ impl Kind {
         Self::Enterprise,
         Self::ParentingFamily,
         Self::SectorService,
+        Self::Setting,
     ];
 
     /// The name under which the kind is stored and journalled.
@@ -105,6 +109,7 @@ impl Kind {
             Self::Enterprise => "enterprise",
             Self::ParentingFamily => "parenting-family",
             Self::SectorService => "sector-service",
+            Self::Setting => "setting",
         }
     }
 
@@ -134,7 +139,8 @@ impl Kind {
             | Self::Roster
             | Self::Activity
             | Self::Enterprise
-            | Self::SectorService => false,
+            | Self::SectorService
+            | Self::Setting => false,
         }
     }
 
@@ -153,7 +159,7 @@ impl Kind {
             Self::Clearance | Self::Facility => Some(AgencyKind::Kemenkes),
             Self::IdentityCheck | Self::SectorService => Some(AgencyKind::Kemendagri),
             Self::VillageIndex => Some(AgencyKind::Kemendes),
-            Self::Agency | Self::Adapter | Self::Withholding => None,
+            Self::Agency | Self::Adapter | Self::Withholding | Self::Setting => None,
         }
     }
 }
@@ -223,6 +229,8 @@ pub enum Record {
     ParentingFamily(ParentingFamily),
     /// The service of a sector in a village.
     SectorService(SectorService),
+    /// What the gateway goes by.
+    Setting(Setting),
 }
 
 impl Record {
@@ -246,6 +254,7 @@ impl Record {
             Self::Enterprise(enterprise) => (Kind::Enterprise, enterprise.id.to_string()),
             Self::ParentingFamily(family) => (Kind::ParentingFamily, family.worker_id.to_string()),
             Self::SectorService(service) => (Kind::SectorService, service.id()),
+            Self::Setting(setting) => (Kind::Setting, setting.name.as_str().to_owned()),
         };
         Key { kind, id }
     }
@@ -331,7 +340,7 @@ impl Record {
                 state: Some(service.status.as_str()),
                 ..Index::default()
             },
-            Self::Agency(_) | Self::Adapter(_) => Index::default(),
+            Self::Agency(_) | Self::Adapter(_) | Self::Setting(_) => Index::default(),
         }
     }
 }

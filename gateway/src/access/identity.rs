@@ -103,6 +103,28 @@ impl PeerIdentity {
     /// # Errors
     /// [`NoIdentity`] when it does not name exactly one agency of `trust_domain`.
     pub fn of_certificate(der: &[u8], trust_domain: &TrustDomain) -> Result<Self, NoIdentity> {
+        Self::read(der, |uri| trust_domain.agency_of(uri))
+    }
+
+    /// Reads the identity out of a leaf certificate, DER encoded, in whichever trust domain: for one
+    /// who judges by the issuer alone.
+    ///
+    /// # Errors
+    /// [`NoIdentity`] when it does not name exactly one agency.
+    pub fn of_any_domain(der: &[u8]) -> Result<Self, NoIdentity> {
+        Self::read(der, |uri| {
+            let rest = uri.strip_prefix("spiffe://").ok_or(NoIdentity::NotAnAgencyUri)?;
+            let (domain, _) = rest.split_once('/').ok_or(NoIdentity::NotAnAgencyUri)?;
+            let domain = TrustDomain::parse(domain).map_err(|_| NoIdentity::NotAnAgencyUri)?;
+            domain.agency_of(uri)
+        })
+    }
+
+    /// Reads a certificate whose one URI names an agency in the way of `agency_of`.
+    fn read(
+        der: &[u8],
+        agency_of: impl FnOnce(&str) -> Result<AgencyId, NoIdentity>,
+    ) -> Result<Self, NoIdentity> {
         let (_, certificate) =
             X509Certificate::from_der(der).map_err(|_| NoIdentity::Unreadable)?;
 
@@ -128,7 +150,7 @@ impl PeerIdentity {
 
         let at = |seconds| Timestamp::from_second(seconds).map_err(|_| NoIdentity::Unreadable);
         Ok(Self {
-            agency_id: trust_domain.agency_of(uri)?,
+            agency_id: agency_of(uri)?,
             fingerprint_sha256: Sha256::digest(der).into(),
             not_before: at(certificate.validity().not_before.timestamp())?,
             not_after: at(certificate.validity().not_after.timestamp())?,
@@ -211,6 +233,21 @@ mod tests {
             read(&Leaf { client_auth: false, ..Leaf::agency("kemnaker") }),
             Err(NoIdentity::NotForClients)
         );
+    }
+
+    #[test]
+    fn any_domain_is_read_and_still_one_agency_alone() {
+        let read = |uris: &[&str]| {
+            let uris = uris.iter().map(|&uri| uri.into()).collect();
+            let (chain, _) = TestCa::new().issue(&Leaf { uris, ..Leaf::agency("x1") });
+            PeerIdentity::of_any_domain(&chain[0]).map(|peer| peer.agency_id.to_string())
+        };
+        assert_eq!(read(&["spiffe://other.test/agency/kemnaker"]), Ok("kemnaker".into()));
+        for odd in ["spiffe://Other.test/agency/kemnaker", "spiffe://other.test/gateway", "x:y"] {
+            assert_eq!(read(&[odd]), Err(NoIdentity::NotAnAgencyUri), "{odd}");
+        }
+        let two = ["spiffe://other.test/agency/kemnaker", "spiffe://other.test/agency/kemenkes"];
+        assert_eq!(read(&two), Err(NoIdentity::SeveralUris));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use desmigratif_core::access::{Classes, Purpose};
 use desmigratif_core::agency::{Agency, AgencyId};
 use desmigratif_core::clearance::Clearance;
+use desmigratif_core::journal::Draft;
 use desmigratif_core::region::VillageCode;
 use desmigratif_core::worker::Worker;
 use desmigratif_proto::Method;
@@ -44,6 +45,12 @@ pub(super) struct Reach {
     pub(super) own_clearances: bool,
     /// Clearances that others have submitted.
     pub(super) others_clearances: bool,
+    /// Entries of the journal that its own calls have made.
+    pub(super) own_entries: bool,
+    /// Entries by which the gateway has put something in force.
+    pub(super) setting_entries: bool,
+    /// Any other entries.
+    pub(super) others_entries: bool,
 }
 
 /// What neither a code of a place nor an agency's id begins with.
@@ -145,6 +152,18 @@ impl Permit {
             (true, false) => Some(self.agency.id.to_string()),
             // What cannot be told is not shown.
             (false, _) => Some(NOWHERE.to_owned()),
+        }
+    }
+
+    /// Whether the caller may have an entry of the journal.
+    #[must_use]
+    pub fn reaches_entry(&self, entry: &Draft) -> bool {
+        if entry.is_of_setting() {
+            self.reach.setting_entries
+        } else if entry.agency == self.agency.id {
+            self.reach.own_entries
+        } else {
+            self.reach.others_entries
         }
     }
 

@@ -6,8 +6,9 @@
 //! statements ([`succession`]). Every [`receipt`] is signed in the same way as a head. Heads, proofs
 //! and cosignatures are not on the way of a call: leaves are durable with their commits, and all
 //! else follows from them. [`verify`] judges a journal by what was signed of it, [`evidence`] proves
-//! a single exchange, both without trust in whoever runs the gateway.
+//! a single exchange, and [`caller`] who asked for it, all without trust in whoever runs the gateway.
 
+pub mod caller;
 pub mod evidence;
 mod log;
 pub mod note;

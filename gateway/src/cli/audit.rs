@@ -5,13 +5,17 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use desmigratif_core::credentials::CallerSignature;
 use desmigratif_proto::audit::v1::audit_service_client::AuditServiceClient;
-use desmigratif_proto::audit::v1::{GetCheckpointRequest, GetInclusionProofRequest};
+use desmigratif_proto::audit::v1::{
+    GetCheckpointRequest, GetEntryRequest, GetInclusionProofRequest,
+};
 
 use super::keys::log_keys;
 use super::operate::{self, Breach, Profile, refused};
 use super::{Failure, say};
-use crate::audit::evidence::{Evidence, Invalid, Proven};
+use crate::audit::caller::Issuers;
+use crate::audit::evidence::{Caller, Evidence, Given, Invalid, Kept, Proven, Trust};
 use crate::audit::note::VerifyingKey;
 use crate::audit::receipt::Statement;
 use crate::audit::verify::{Verdict, Verifier};
@@ -45,11 +49,15 @@ pub(super) enum AuditVerb {
         /// How many of them must have cosigned the checkpoint of an evidence file
         #[arg(long, value_name = "NUMBER", default_value_t = 0)]
         quorum: usize,
+        /// The certificates (PEM) of those who issue agencies' certificates: by them it is judged
+        /// whose certificate an evidence file shows
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
     },
-    /// Make an evidence file of a receipt: its proof, and the checkpoint that its entry is under
+    /// Make an evidence file of a receipt: its entry, the proof of it, and what shows who called
     ///
-    /// Asks the gateway for what anybody may ask; the receipt stays here. Show the request and the
-    /// answer only to whom you would show them anyway.
+    /// Asks the gateway for the entry, which is given to the agency that called; the receipt stays
+    /// here. Show the request and the answer only to whom you would show them anyway.
     Export {
         /// The receipt: its `signed_note`
         #[arg(value_name = "RECEIPT")]
@@ -63,7 +71,11 @@ pub(super) enum AuditVerb {
         /// Where the evidence goes
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
-        /// The profile of any agency
+        /// The certificates (PEM) of those who issue agencies' certificates; the profile's `ca` when
+        /// it is not given
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
+        /// The profile of the agency that called, or of an operator
         #[arg(long, value_name = "FILE", default_value = "desmigratif-data/operator.toml")]
         profile: PathBuf,
     },
@@ -80,16 +92,19 @@ pub(super) enum AuditVerb {
 pub(super) fn run(verb: AuditVerb) -> Result<(), Failure> {
     match verb {
         AuditVerb::Breach(breach) => operate::run(breach.run()),
-        AuditVerb::Verify { file, log_keys, checkpoints, witnesses, quorum } => {
+        AuditVerb::Verify { file, log_keys, checkpoints, witnesses, quorum, ca } => {
             if is_store(&file)? {
                 verify_store(&file, &log_keys, &checkpoints)
             } else {
-                verify_evidence(&file, &log_keys, &witnesses, quorum)
+                let issuers = ca.as_deref().map(issuers).transpose()?;
+                verify_evidence(&file, &log_keys, &witnesses, quorum, issuers.as_ref())
             }
         }
-        AuditVerb::Export { receipt, request, answer, out, profile } => {
+        AuditVerb::Export { receipt, request, answer, out, ca, profile } => {
             let shown = [request.as_deref(), answer.as_deref()];
-            operate::run(export(&receipt, shown, &out, &Profile::read(&profile)?))
+            let profile = Profile::read(&profile)?;
+            let issuers = issuers(ca.as_deref().unwrap_or(&profile.ca))?;
+            operate::run(export(&receipt, shown, &out, &issuers, &profile))
         }
         AuditVerb::Key { config } => {
             let keys = log_keys(&Config::read(&config)?.audit)?;
@@ -102,11 +117,17 @@ fn verifying_key(text: &str) -> Result<VerifyingKey, &'static str> {
     VerifyingKey::parse(text).ok_or("it is none; print it with `desmigratif audit key`")
 }
 
+/// Reads the certificates of issuers.
+fn issuers(path: &Path) -> Result<Issuers, Failure> {
+    Issuers::read(path).map_err(|error| Failure::Usage(format!("--ca {}: {error}", path.display())))
+}
+
 /// Makes an evidence file.
 async fn export(
     receipt: &Path,
     [request, answer]: [Option<&Path>; 2],
     out: &Path,
+    issuers: &Issuers,
     profile: &Profile,
 ) -> Result<(), Failure> {
     let receipt = String::from_utf8(read(receipt)?)
@@ -131,10 +152,21 @@ async fn export(
     let wanted = GetInclusionProofRequest { index, size };
     let proof = log.get_inclusion_proof(wanted).await.map_err(refused)?.into_inner();
     let checkpoint = proof.checkpoint.unwrap_or_default().note;
-    let (request, answer) = (request.as_deref(), answer.as_deref());
-    let evidence = Evidence::new(receipt, request, answer, &proof.hashes, checkpoint);
+    let entry = log.get_entry(GetEntryRequest { index }).await.map_err(refused)?.into_inner();
+    let signature = entry.signature.map(|it| CallerSignature { base: it.base, value: it.value });
+    let kept = Kept { receipt, request: request.as_deref(), answer: answer.as_deref() };
+    let given = Given {
+        leaf: &entry.leaf,
+        inclusion: &proof.hashes,
+        checkpoint,
+        certificate_chain: &entry.certificate_chain,
+        revocation_lists: &entry.revocation_lists,
+        signature: signature.as_ref(),
+    };
+    let evidence = Evidence::new(kept, given);
+    let trust = Trust { origin, log: &keys, witnesses: &witnesses, issuers: Some(issuers) };
     let proven = evidence
-        .verify(origin, &keys, &witnesses)
+        .verify(trust)
         .map_err(|error| Failure::Other(format!("this would be no evidence: {error}")))?;
     let text = serde_json::to_string_pretty(&evidence)
         .map_err(|error| Failure::of("cannot write the evidence", error))?;
@@ -150,7 +182,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// What evidence proves, for people, when so many witnesses are known.
 fn told_of(proven: &Proven, known: usize) -> String {
-    let Proven { statement, head, request, answer, witnesses } = proven;
+    let Proven { statement, head, request, answer, witnesses, caller } = proven;
     let cosigned = match known {
         0 => String::new(),
         _ => format!(", which {} of {known} witnesses have cosigned", witnesses.len()),
@@ -161,8 +193,17 @@ fn told_of(proven: &Proven, known: usize) -> String {
         (false, true) => "the answer is shown",
         (false, false) => "neither request nor answer is shown",
     };
+    let by = match caller {
+        Caller::Named => "that the agency's certificate called is not shown".to_owned(),
+        Caller::Certified { certificate, cleared, signed } => {
+            let cleared =
+                if *cleared { "not revoked then" } else { "whether revoked is not shown" };
+            let signed = if *signed { ", and it has signed the request" } else { "" };
+            format!("by its certificate {}, {cleared}{signed}", hex::encode(certificate))
+        }
+    };
     format!(
-        "{} called {} at {}; entry {} under a checkpoint of {}{cosigned}; {shown}",
+        "{} called {} at {}; entry {} under a checkpoint of {}{cosigned}; {shown}; {by}",
         statement.agency,
         statement.method,
         statement.receipt.at,
@@ -185,14 +226,18 @@ fn verify_evidence(
     keys: &[VerifyingKey],
     witnesses: &[VerifyingKey],
     quorum: usize,
+    issuers: Option<&Issuers>,
 ) -> Result<(), Failure> {
     let invalid = |why| Failure::Other(format!("{}: invalid: {why}", file.display()));
     let origin = keys.first().map_or("", VerifyingKey::name);
     let text = String::from_utf8(read(file)?).map_err(|_| Invalid::Malformed);
     let proven = text
         .and_then(|text| Evidence::read(&text))
-        .and_then(|evidence| evidence.verify(origin, keys, witnesses))
-        .map_err(|error| invalid(error.to_string()))?;
+        .and_then(|evidence| evidence.verify(Trust { origin, log: keys, witnesses, issuers }))
+        .map_err(|error| match error {
+            Invalid::NoIssuers => Failure::Usage(format!("{}: {error}: give --ca", file.display())),
+            error => invalid(error.to_string()),
+        })?;
     let signed = proven.witnesses.len();
     if signed < quorum {
         return Err(invalid(format!("{signed} of {quorum} witnesses have cosigned it")));

@@ -6,6 +6,7 @@ mod check;
 mod dev;
 mod gate;
 mod gauges;
+mod in_force;
 mod keys;
 mod memory;
 mod ministries;

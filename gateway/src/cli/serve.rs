@@ -22,7 +22,7 @@ use super::gauges::{StoreGauges, watch_store};
 use super::keys::{key_fits, key_ring, log_keys, subject_key, witnesses};
 use super::policy::{self, PolicyWatch};
 use super::registry::{not_yet_there, registered};
-use super::{Failure, memory, ministries, say};
+use super::{Failure, in_force, memory, ministries, say};
 use crate::access::issuer::Authority;
 use crate::access::limits::Limits;
 use crate::access::{Directory, TrustDomain};
@@ -165,6 +165,9 @@ impl Gateway {
         register(store.as_ref(), registered)
             .await
             .map_err(|error| Failure::of("cannot register agencies and facilities", error))?;
+        in_force::note(store.as_ref(), &policy, &tls)
+            .await
+            .map_err(|error| Failure::of("cannot journal what is in force", error))?;
         let loaded = |error| Failure::of("cannot read the store", error);
         let directory = Arc::new(Directory::load(store.as_ref()).await.map_err(loaded)?);
         let feed = Feed::open(store.clone()).await.map_err(loaded)?;
@@ -244,13 +247,20 @@ impl Gateway {
             async move { log.run(end).await }
         });
         let meter = telemetry.meter("desmigratif.policy");
-        let policy = PolicyWatch::new(policy, readiness.clone(), &meter);
+        let reloads = PolicyWatch::new(policy.clone(), readiness.clone(), &meter);
         let (feed, mirror) = (exchange.feed.clone(), exchange.mirror.clone());
         let watchers = vec![
             tokio::spawn(async move { feed.run().await }),
             tokio::spawn(async move { mirror.run().await }),
             tokio::spawn(tls.clone().watch(FILE_WATCH)),
-            tokio::spawn(policy.clone().watch(FILE_WATCH)),
+            tokio::spawn(reloads.clone().watch(FILE_WATCH)),
+            tokio::spawn(in_force::watch(
+                exchange.store.clone(),
+                policy,
+                reloads.clone(),
+                tls.clone(),
+                FILE_WATCH,
+            )),
             tokio::spawn(watch_store(
                 exchange.clone(),
                 directory,
@@ -274,7 +284,7 @@ impl Gateway {
             operators_task,
             watchers,
             tls,
-            policy,
+            policy: reloads,
             refusals,
             outboxes,
             end_of_log,

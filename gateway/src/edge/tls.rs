@@ -22,7 +22,9 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use desmigratif_core::credentials::{Chain, Credentials, Revocation};
+use desmigratif_core::journal::Hash;
 use desmigratif_core::ports::clock::Clock;
+use desmigratif_core::setting::{Setting, SettingName};
 use jiff::Timestamp;
 use rustls::RootCertStore;
 use rustls::crypto::aws_lc_rs;
@@ -33,6 +35,8 @@ use rustls::server::{
     NoServerSessionStorage, ServerConfig, VerifierBuilderError, WebPkiClientVerifier,
 };
 use rustls::time_provider::TimeProvider;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
 
@@ -123,6 +127,8 @@ pub enum Error {
 struct Loaded {
     config: Arc<ServerConfig>,
     verifier: Arc<dyn ClientCertVerifier>,
+    /// SHA-256 of the client CA's certificates, one after the other.
+    client_ca: Hash,
     /// The revocation lists that the verifier goes by.
     revocation: Option<Arc<Revocation>>,
     /// Seconds since the epoch at which the first revocation list expires.
@@ -142,6 +148,7 @@ pub struct Tls {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     loaded: ArcSwap<Loaded>,
+    reloaded: Notify,
 }
 
 impl fmt::Debug for Tls {
@@ -161,7 +168,8 @@ impl Tls {
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, Error> {
         let loaded = read(&files, &clock, 0)?;
-        Ok(Arc::new(Self { files, clock, metrics, loaded: ArcSwap::from_pointee(loaded) }))
+        let (loaded, reloaded) = (ArcSwap::from_pointee(loaded), Notify::new());
+        Ok(Arc::new(Self { files, clock, metrics, loaded, reloaded }))
     }
 
     /// Reads the files again. On success new connections use them at once, and open connections
@@ -175,6 +183,7 @@ impl Tls {
         match read(&self.files, &self.clock, generation) {
             Ok(loaded) => {
                 self.loaded.store(Arc::new(loaded));
+                self.reloaded.notify_one();
                 self.metrics.tls_reloaded("ok");
                 tracing::info!(generation, "tls files reloaded");
                 Ok(())
@@ -185,6 +194,20 @@ impl Tls {
                 Err(error)
             }
         }
+    }
+
+    /// Waits until the files were reloaded since this was last waited for. For one who waits.
+    pub async fn reloaded(&self) {
+        self.reloaded.notified().await;
+    }
+
+    /// By what callers are admitted: client CA and revocation lists.
+    #[must_use]
+    pub fn settings(&self) -> [Setting; 2] {
+        let loaded = self.loaded.load();
+        let lists = loaded.revocation.as_ref().map_or([0; 32], |lists| *lists.digest());
+        [(SettingName::ClientCa, loaded.client_ca), (SettingName::Revocation, lists)]
+            .map(|(name, digest)| Setting { name, digest })
     }
 
     /// Looks at the files every `every` and reloads them while they differ from what is in use: a
@@ -291,7 +314,9 @@ fn read(files: &Files, clock: &Arc<dyn Clock>, generation: u64) -> Result<Loaded
         .map_err(|source| Error::Pem { path: files.private_key.clone(), source })?;
 
     let mut roots = RootCertStore::empty();
+    let mut client_ca = Sha256::new();
     for certificate in certificates(&files.client_ca)? {
+        client_ca.update(&certificate);
         roots.add(certificate).map_err(|_| Error::Certificate { path: files.client_ca.clone() })?;
     }
     let (mut crls, mut lists_expire_at) = (Vec::new(), i64::MAX);
@@ -316,8 +341,15 @@ fn read(files: &Files, clock: &Arc<dyn Clock>, generation: u64) -> Result<Loaded
     // No resumption, stateful or by ticket: it would skip the check of the client's certificate.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    let config = Arc::new(config);
-    Ok(Loaded { config, verifier, revocation, lists_expire_at, generation, stamps })
+    Ok(Loaded {
+        config: Arc::new(config),
+        verifier,
+        client_ca: client_ca.finalize().into(),
+        revocation,
+        lists_expire_at,
+        generation,
+        stamps,
+    })
 }
 
 /// All certificates of a PEM file; at least one.

@@ -13,6 +13,12 @@ pub enum Error {
     /// There is no such record, or not for this caller.
     #[error("not found")]
     NotFound(Kind),
+    /// The journal has no such entry, or not for this caller.
+    #[error("no such entry")]
+    NoSuchEntry,
+    /// No entry names the certificate.
+    #[error("no entry names the certificate")]
+    NoSuchCertificate,
     /// The person, or the certificate number, is registered already.
     #[error("already exists")]
     AlreadyExists(Kind),

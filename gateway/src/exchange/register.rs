@@ -3,26 +3,18 @@
 
 use std::collections::BTreeSet;
 
-use desmigratif_core::access::{Classes, Purpose};
-use desmigratif_core::agency::AgencyId;
-use desmigratif_core::journal::{Draft, EntryKind};
+use desmigratif_core::journal::Draft;
 use desmigratif_core::ports::store::{Commit, Error, Expect, Store, Write};
 use desmigratif_core::record::Record;
 
 /// Records of one commit.
 const BATCH: usize = 200;
 
-/// The agency in whose name the operator's own changes are journalled.
-const OPERATOR: &str = "gateway";
-
 /// Writes the records that are not in the store as they are given. Returns how many were written:
 /// none when nothing has changed.
 ///
 /// # Errors
 /// Those of the store. What was written before stays, and registering again completes it.
-///
-/// # Panics
-/// Never: the operator's id is well formed.
 pub async fn register(
     store: &dyn Store,
     records: impl IntoIterator<Item = Record>,
@@ -41,16 +33,8 @@ pub async fn register(
         let batch = std::mem::replace(&mut writes, rest);
         let subjects: BTreeSet<_> =
             batch.iter().filter_map(|write| write.record.index().subject).collect();
-        let entry = Draft {
-            kind: EntryKind::Change,
-            agency: AgencyId::parse(OPERATOR).expect("a plain word is an id"),
-            purpose: Some(Purpose::Operations),
-            method: "register".into(),
-            request_digest: [0; 32],
-            subjects: subjects.into_iter().collect(),
-            classes: Classes::NONE,
-            trace_id: [0; 16],
-        };
+        let entry =
+            Draft { subjects: subjects.into_iter().collect(), ..Draft::of_gateway("register") };
         store.commit(Commit { writes: batch, ..Commit::of(entry) }).await?;
     }
     Ok(count)

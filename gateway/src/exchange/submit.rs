@@ -125,6 +125,7 @@ const fn recipients(record: &Record) -> &'static [AgencyKind] {
         | Record::Activity(_)
         | Record::Enterprise(_)
         | Record::ParentingFamily(_)
-        | Record::SectorService(_) => &[],
+        | Record::SectorService(_)
+        | Record::Setting(_) => &[],
     }
 }

@@ -7,7 +7,7 @@ use desmigratif_core::access::{Classes, Purpose};
 use desmigratif_core::agency::AgencyId;
 use desmigratif_core::journal::{Entry, EntryKind, Receipt};
 use desmigratif_core::nik::Nik;
-use desmigratif_core::ports::store::trail::{Exposures, Span};
+use desmigratif_core::ports::store::trail::{Caller, Exposures, Span};
 use desmigratif_core::ports::store::{Expect, Query};
 use desmigratif_core::record::{Key, Kind, Record};
 use desmigratif_core::subject::Subject;
@@ -148,12 +148,18 @@ impl Exchange {
         Ok(change)
     }
 
-    /// Some of the people whom a span of an agency's entries concerns.
+    /// Some of the people whom a span of a caller's entries concerns.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such agency; [`Error::JournalUnavailable`].
+    /// [`Error::NotFound`] when there is no such agency, [`Error::NoSuchCertificate`];
+    /// [`Error::JournalUnavailable`].
     pub async fn exposures(&self, span: &Span) -> Result<Exposures, Error> {
-        self.known_agency(&span.agency).await?;
+        match &span.caller {
+            Caller::Agency(agency) => self.known_agency(agency).await?,
+            Caller::Certificate(fingerprint) => {
+                self.store.chain(fingerprint).await?.ok_or(Error::NoSuchCertificate)?;
+            }
+        }
         Ok(self.store.exposures(span).await?)
     }
 

@@ -10,9 +10,9 @@ use desmigratif_proto::audit::v1::audit_service_server::AuditService;
 use desmigratif_proto::audit::v1::{
     AddCosignatureRequest, AddCosignatureResponse, EndWithholdingRequest, EndWithholdingResponse,
     EraseSubjectRequest, EraseSubjectResponse, GetCheckpointRequest, GetCheckpointResponse,
-    GetConsistencyProofRequest, GetConsistencyProofResponse, GetInclusionProofRequest,
-    GetInclusionProofResponse, ListDisclosuresRequest, ListDisclosuresResponse,
-    ReportBreachRequest, ReportBreachResponse, WithholdDisclosuresRequest,
+    GetConsistencyProofRequest, GetConsistencyProofResponse, GetEntryRequest, GetEntryResponse,
+    GetInclusionProofRequest, GetInclusionProofResponse, ListDisclosuresRequest,
+    ListDisclosuresResponse, ReportBreachRequest, ReportBreachResponse, WithholdDisclosuresRequest,
     WithholdDisclosuresResponse,
 };
 use tonic::{Request, Response, Status};
@@ -23,6 +23,7 @@ use super::reading::Reading;
 use crate::audit::Log;
 use crate::exchange::{Call, Change, Error, Exchange};
 
+mod entry;
 mod proofs;
 mod trail;
 
@@ -49,7 +50,7 @@ impl AuditService for Audit {
         } else {
             self.log.checkpoint(Some(size).filter(|size| *size > 0)).await.map_err(failed)?
         };
-        let checkpoint = checkpoint.ok_or(Failure::NoSuchEntry)?;
+        let checkpoint = checkpoint.ok_or(Failure::Exchange(Error::NoSuchEntry))?;
         Ok(Response::new(GetCheckpointResponse {
             witnessing: Some(proofs::witnessing(&self.log, &checkpoint)?),
             checkpoint: Some(proofs::checkpoint(checkpoint)),
@@ -85,6 +86,13 @@ impl AuditService for Audit {
         self.log.checkpoint(Some(size)).await.map_err(failed)?;
         let proof = self.log.tree().prove_consistency(size, earlier_size).await.map_err(failed)?;
         Ok(Response::new(GetConsistencyProofResponse { hashes: proofs::hashes(proof) }))
+    }
+
+    async fn get_entry(
+        &self,
+        request: Request<GetEntryRequest>,
+    ) -> Result<Response<GetEntryResponse>, Status> {
+        disclose(&self.exchange, request).await
     }
 
     async fn add_cosignature(

@@ -26,8 +26,6 @@ pub enum Failure {
     BpsTableAbsent,
     /// There is no such place.
     NoSuchPlace,
-    /// The journal has no such entry, or not for this caller.
-    NoSuchEntry,
     /// The cursor lies beyond the end of the journal.
     CursorBeyondJournal,
     /// The use case refused or failed.
@@ -96,12 +94,6 @@ fn into_fault(failure: Failure) -> Fault {
             ErrorReason::NotFound,
             "no place has this code in the decree in force; a retired code can be resolved with ResolveCode",
             "tidak ada wilayah dengan kode ini dalam keputusan yang berlaku; kode lama dapat dicari dengan ResolveCode",
-        ),
-        Failure::NoSuchEntry => fault(
-            Code::NotFound,
-            ErrorReason::NotFound,
-            "the journal has no such entry, or not for you",
-            "jurnal tidak memiliki entri ini, atau bukan untuk Anda",
         ),
         Failure::CursorBeyondJournal => fault(
             Code::FailedPrecondition,
@@ -175,6 +167,18 @@ fn exchange(error: Error) -> Fault {
             };
             fault(Code::NotFound, ErrorReason::NotFound, en, id)
         }
+        Error::NoSuchEntry => fault(
+            Code::NotFound,
+            ErrorReason::NotFound,
+            "the journal has no such entry, or not for you",
+            "jurnal tidak memiliki entri ini, atau bukan untuk Anda",
+        ),
+        Error::NoSuchCertificate => fault(
+            Code::NotFound,
+            ErrorReason::NotFound,
+            "no entry of the journal names this certificate",
+            "tidak ada entri jurnal yang menyebut sertifikat ini",
+        ),
         Error::AlreadyExists(kind) => {
             let (en, id) = match kind {
                 Kind::Worker => (

@@ -35,6 +35,7 @@ use crate::calls::{
 };
 use crate::folder::prepared;
 use crate::gateway::{Gateway, fresh_nik, new_id, stating};
+use crate::journal::put_in_force;
 use crate::raw::Raw;
 
 /// An agency of Kemnaker's kind that is bound to a region, as only a file of agencies registers it:
@@ -125,6 +126,8 @@ pub(super) struct Cast {
     pub(super) deliveries: Pool<u64>,
     /// The size of a checkpoint, and a cosignature of it by a witness that the gateway knows.
     pub(super) cosignature: (u64, String),
+    /// The index of an entry by which the gateway has put something in force.
+    pub(super) put_in_force: u64,
     /// Withholdings that are in force.
     pub(super) withholdings: Pool<String>,
     /// Agencies with two certificates each.
@@ -204,8 +207,10 @@ impl Cast {
         let deliveries: Vec<_> =
             waiting.into_inner().deliveries.iter().map(|it| it.delivery_id).collect();
         let cosignature = cosignature(&gateway).await;
+        let put_in_force = u64::from(put_in_force(gateway.data())[0].0);
         Self {
             gateway,
+            put_in_force,
             near,
             far,
             strangers: strangers.collect::<Vec<_>>().into(),

@@ -11,7 +11,7 @@ use desmigratif_proto::admin::v1::{
 };
 use desmigratif_proto::audit::v1::{
     AddCosignatureRequest, EndWithholdingRequest, EraseSubjectRequest, GetCheckpointRequest,
-    GetConsistencyProofRequest, GetInclusionProofRequest, ListDisclosuresRequest,
+    GetConsistencyProofRequest, GetEntryRequest, GetInclusionProofRequest, ListDisclosuresRequest,
     ReportBreachRequest,
 };
 use desmigratif_proto::common::v1 as common;
@@ -132,6 +132,7 @@ pub(super) const EXAMPLES: &[(&str, Example)] = &[
     ("AuditService/GetConsistencyProof", |_| {
         GetConsistencyProofRequest { earlier_size: 1, size: 2 }.encode_to_vec()
     }),
+    ("AuditService/GetEntry", |cast| GetEntryRequest { index: cast.put_in_force }.encode_to_vec()),
     ("AuditService/GetInclusionProof", |_| {
         GetInclusionProofRequest { index: 1, size: 0 }.encode_to_vec()
     }),

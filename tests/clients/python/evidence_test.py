@@ -14,11 +14,13 @@ import pathlib
 import subprocess
 import sys
 
+from cryptography import x509
+
 from desmigratif.audit.v1 import audit_pb2, audit_pb2_grpc
 from desmigratif.worker.v1 import worker_pb2_grpc
 
 from client import connect, newcomer, purpose, registration
-from verify import Invalid, read_key, verify
+from verify import PARTS, Invalid, read_key, verify
 
 
 def evidence_of(channel) -> tuple[dict, str]:
@@ -31,26 +33,32 @@ def evidence_of(channel) -> tuple[dict, str]:
     answer.ClearField("receipt")
     log = audit_pb2_grpc.AuditServiceStub(channel)
     proof = log.GetInclusionProof(audit_pb2.GetInclusionProofRequest(index=receipt.entry_index))
+    entry = log.GetEntry(audit_pb2.GetEntryRequest(index=receipt.entry_index))
     keys = log.GetCheckpoint(audit_pb2.GetCheckpointRequest()).verifying_keys
 
     def text(message: bytes) -> str:
         return base64.b64encode(message).decode()
 
     evidence = {
-        "format": "desmigratif.evidence/v1",
+        "format": "desmigratif.evidence/v2",
         "receipt": receipt.signed_note,
+        "leaf": text(entry.leaf),
         "request": text(request.SerializeToString(deterministic=True)),
         "answer": text(answer.SerializeToString(deterministic=True)),
         "inclusion": [text(step) for step in proof.hashes],
         "checkpoint": proof.checkpoint.note,
+        "certificate_chain": [text(der) for der in entry.certificate_chain],
     }
+    if entry.revocation_lists:
+        evidence["revocation_lists"] = [text(der) for der in entry.revocation_lists]
     return evidence, keys[0]
 
 
 def tampered(evidence: dict):
     """Copies of evidence with one thing wrong, each with what it is."""
-    for part in ("receipt", "checkpoint", "request", "answer"):
-        text = evidence[part]
+    chain = evidence["certificate_chain"]
+    texts = [(part, evidence[part]) for part in ("receipt", "leaf", "checkpoint", "request", "answer")]
+    for part, text in texts:
         for at in range(0, len(text), max(1, len(text) // 25)):
             other = "A" if text[at] != "A" else "B"
             yield f"{part}, character {at}", {**evidence, part: text[:at] + other + text[at + 1 :]}
@@ -61,8 +69,18 @@ def tampered(evidence: dict):
     yield "a step too many", {**evidence, "inclusion": [*steps, steps[0]]}
     yield "steps in another order", {**evidence, "inclusion": steps[::-1]}
     yield "a part left over", {**evidence, "remark": "paid"}
-    yield "another version", {**evidence, "format": "desmigratif.evidence/v2"}
-    for part in ("format", "receipt", "inclusion", "checkpoint"):
+    yield "another version", {**evidence, "format": "desmigratif.evidence/v3"}
+    yield "a version without a leaf", {**evidence, "format": "desmigratif.evidence/v1"}
+    for value in (None, []):
+        yield f"lists that are {value}", {**evidence, "revocation_lists": value}
+        yield f"a signature that is {value}", {**evidence, "signature": value}
+    der = chain[0]
+    for at in range(0, len(der) - 2, max(1, len(der) // 25)):
+        other = der[:at] + ("A" if der[at] != "A" else "B") + der[at + 1 :]
+        yield f"certificate, character {at}", {**evidence, "certificate_chain": [other, *chain[1:]]}
+    yield "a list that the entry does not name", {**evidence, "revocation_lists": chain}
+    yield "a signature that it does not name", {**evidence, "signature": {"base": "", "value": ""}}
+    for part in ("format", "receipt", "leaf", "inclusion", "checkpoint", "certificate_chain"):
         yield f"no {part}", {name: value for name, value in evidence.items() if name != part}
 
 
@@ -71,22 +89,31 @@ def main() -> None:
     binary, address, data = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
     with connect(address, data, "kemnaker") as channel:
         evidence, key = evidence_of(channel)
-    file = data / "evidence.json"
+    file, ca = data / "evidence.json", data / "tls" / "ca.pem"
+    issuers = x509.load_pem_x509_certificates(ca.read_bytes())
+    strangers = x509.load_pem_x509_certificates((data / "tls" / "server.pem").read_bytes())
 
     def verdicts(candidate: dict) -> tuple[bool, bool]:
         file.write_text(json.dumps(candidate), encoding="utf-8")
-        command = [binary, "audit", "verify", str(file), "--log-key", key]
+        command = [binary, "audit", "verify", str(file), "--log-key", key, "--ca", str(ca)]
         rust = subprocess.run(command, capture_output=True, text=True, check=False)
         assert rust.returncode in (0, 1), rust.stderr
         try:
-            verify(candidate, read_key(key), [])
-        except (Invalid, KeyError, TypeError, ValueError, AttributeError):
+            verify(candidate, read_key(key), [], issuers)
+        except (Invalid, LookupError, TypeError, ValueError, AttributeError):
             return False, rust.returncode == 0
         return True, rust.returncode == 0
 
     assert verdicts(evidence) == (True, True), "the good file"
     hidden = {name: evidence[name] for name in evidence if name not in ("request", "answer")}
     assert verdicts(hidden) == (True, True), "without request and answer"
+    first = {name: evidence[name] for name in PARTS} | {"format": "desmigratif.evidence/v1"}
+    assert verdicts(first) == (True, True), "version 1, without anything of the caller"
+    try:
+        verify(evidence, read_key(key), [], strangers)
+        raise AssertionError("issued by somebody else")
+    except Invalid:
+        pass
     count = 0
     for what, candidate in tampered(evidence):
         assert verdicts(candidate) == (False, False), what

@@ -1,11 +1,12 @@
 """Verifies an evidence file without the gateway: a second implementation, from the documents alone.
 
-Usage: verify.py EVIDENCE LOG_KEY [WITNESS_KEY ...]
+Usage: verify.py EVIDENCE CA LOG_KEY [WITNESS_KEY ...]
 
-LOG_KEY is the log's verifying key as `desmigratif audit key` prints it. Ends with 0 and one line
-when every part of the file verifies and belongs to the others, else with 1 and the reason. Rules:
-RFC 9162 section 2.1.3.2 (inclusion), C2SP signed-note, tlog-checkpoint and tlog-cosignature, and
-gateway/src/audit/receipt.rs (the lines of a receipt).
+CA is a PEM file of those who issue agencies' certificates, LOG_KEY the log's verifying key as
+`desmigratif audit key` prints it. Ends with 0 and one line when every part of the file verifies and
+belongs to the others, else with 1 and the reason. Rules: RFC 9162 section 2.1.3.2 (inclusion), C2SP
+signed-note, tlog-checkpoint and tlog-cosignature, gateway/src/audit/receipt.rs (the lines of a
+receipt), and those of caller.py (who called).
 """
 
 import base64
@@ -15,15 +16,16 @@ import json
 import sys
 from typing import NamedTuple
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from caller import Invalid, judge, read_leaf
+
 SIGNED_BY_LOG, COSIGNED = 1, 4
+FORMAT = "desmigratif.evidence/v"
 PARTS = {"format", "receipt", "request", "answer", "inclusion", "checkpoint"}
-
-
-class Invalid(Exception):
-    """Why a file proves nothing."""
+PARTS_2 = PARTS | {"leaf", "certificate_chain", "revocation_lists", "signature"}
 
 
 class Key(NamedTuple):
@@ -113,20 +115,46 @@ def root_by(proof: list[bytes], leaf: bytes, index: int, size: int) -> bytes:
     return root
 
 
-def verify(evidence: dict, log: Key, witnesses: list[Key]) -> str:
+def called(evidence: dict, stated: tuple, issuers: list) -> str:
+    """What the leaf and the parts that it names show of the caller, if they fit the receipt."""
+    leaf = decoded(evidence["leaf"])
+    entry = read_leaf(leaf)
+    digest = hashlib.sha256(b"\x00" + leaf).digest()
+    if (digest, entry.agency, entry.method, entry.index, entry.at) != stated:
+        raise Invalid("the leaf is not the one of the receipt")
+    chain, lists = (
+        [decoded(der) for der in evidence.get(part, [])]
+        for part in ("certificate_chain", "revocation_lists")
+    )
+    signature = evidence.get("signature")
+    if signature is not None:
+        if signature.keys() != {"base", "value"}:
+            raise Invalid("a signature with a part too many")
+        signature = decoded(signature["base"]), decoded(signature["value"])
+    return judge(entry, chain, lists, signature, issuers)
+
+
+def verify(evidence: dict, log: Key, witnesses: list[Key], issuers: list) -> str:
     """What evidence proves, in one line; raises Invalid when it proves nothing."""
-    if evidence.get("format") != "desmigratif.evidence/v1" or not evidence.keys() <= PARTS:
+    parts = {FORMAT + "1": PARTS, FORMAT + "2": PARTS_2}.get(evidence.get("format"), set())
+    empty = [part for part in evidence.keys() - {"inclusion"} if evidence[part] in (None, [])]
+    if empty or not evidence.keys() <= parts:
         raise Invalid("not an evidence file of this version, or with a part too many")
 
     text, by = signers(evidence["receipt"], [log])
     lines = text[:-1].split("\n")
     if log not in by or len(lines) != 9 or lines[:2] != ["desmigratif.receipt/v1", log.name]:
         raise Invalid("the receipt is not the log's")
-    agency, method, index, leaf, _, request, answer = lines[2:]
+    agency, method, index, leaf, at, request, answer = lines[2:]
     for part, digest in (("request", request), ("answer", answer)):
         shown = evidence.get(part)
         if shown is not None and hashlib.sha256(decoded(shown)).digest() != decoded(digest):
             raise Invalid(f"the {part} is not the one of the receipt")
+
+    caller = "that the agency's certificate called is not shown"
+    if parts is PARTS_2:
+        stated = (decoded(leaf), agency, method, int(index), int(at))
+        caller = called(evidence, stated, issuers)
 
     text, by = signers(evidence["checkpoint"], [log, *witnesses])
     lines = text[:-1].split("\n")
@@ -138,17 +166,19 @@ def verify(evidence: dict, log: Key, witnesses: list[Key]) -> str:
     if root_by(proof, decoded(leaf), int(index), int(lines[1])) != decoded(lines[2]):
         raise Invalid("the entry is not under the checkpoint")
     cosigned = sum(witness in by for witness in witnesses)
-    return f"{agency} called {method}; entry {index} under {lines[1]}, {cosigned} witnesses"
+    return f"{agency} called {method}; entry {index} under {lines[1]}, {cosigned} witnesses; {caller}"
 
 
 def main() -> int:
     """Verifies the file that the command line names."""
-    path, log, *witnesses = sys.argv[1:]
+    path, ca, log, *witnesses = sys.argv[1:]
     try:
+        with open(ca, "rb") as file:
+            issuers = x509.load_pem_x509_certificates(file.read())
         with open(path, encoding="utf-8") as file:
             evidence = json.load(file)
-        told = verify(evidence, read_key(log), [read_key(key) for key in witnesses])
-    except (Invalid, KeyError, TypeError, ValueError, AttributeError) as error:
+        told = verify(evidence, read_key(log), [read_key(key) for key in witnesses], issuers)
+    except (Invalid, LookupError, TypeError, ValueError, AttributeError) as error:
         print(f"invalid: {error}", file=sys.stderr)
         return 1
     print(f"valid: {told}")

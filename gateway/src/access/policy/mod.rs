@@ -22,6 +22,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use arc_swap::ArcSwap;
 use desmigratif_core::access::{AgencyKind, Classes, DataClass, Purpose};
 use desmigratif_core::agency::{Agency, AgencyId};
+use desmigratif_core::journal::Hash;
 use desmigratif_core::region::RegionCode;
 use desmigratif_proto::options::v1::Effect;
 use desmigratif_proto::{METHODS, Method};
@@ -144,6 +145,13 @@ impl Policy {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.in_force.load().version
+    }
+
+    /// SHA-256 of the files in force: of each in the order of their names its name and its text, each
+    /// behind its length as a big-endian u64.
+    #[must_use]
+    pub fn digest(&self) -> Hash {
+        *self.in_force.load().rules.digest()
     }
 
     /// How many policies are in force.
@@ -291,6 +299,9 @@ impl Answers {
                 places_elsewhere: reaches(Relation::PlaceElsewhere),
                 own_clearances: reaches(Relation::OwnClearance),
                 others_clearances: reaches(Relation::OthersClearance),
+                own_entries: reaches(Relation::OwnEntry),
+                setting_entries: reaches(Relation::SettingEntry),
+                others_entries: reaches(Relation::OthersEntry),
             },
             granted: Default::default(),
         }

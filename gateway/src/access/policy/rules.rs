@@ -17,8 +17,10 @@ use cedar_policy::{
 };
 use desmigratif_core::access::{AgencyKind, DataClass, Purpose};
 use desmigratif_core::agency::Agency;
+use desmigratif_core::journal::Hash;
 use desmigratif_proto::Method;
 use miette::Diagnostic;
+use sha2::{Digest as _, Sha256};
 
 use super::files::{Broken, File, SCHEMA, Source};
 
@@ -31,6 +33,7 @@ pub(super) struct Rules {
     policies: PolicySet,
     /// The file of each policy.
     files: BTreeMap<PolicyId, String>,
+    digest: Hash,
     actions: Entities,
     types: Types,
 }
@@ -40,6 +43,7 @@ struct Types {
     action: EntityTypeName,
     agency: EntityTypeName,
     clearance: EntityTypeName,
+    entry: EntityTypeName,
     exchange: EntityTypeName,
     kind: EntityTypeName,
     place: EntityTypeName,
@@ -67,7 +71,7 @@ pub(super) struct Case {
 }
 
 /// What a record is to the agency that asks for it. This is all that policies may look at, so that
-/// four answers hold for every record.
+/// so many answers hold for every record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
     /// A village in the agency's region, and the people at home there.
@@ -78,19 +82,46 @@ pub enum Relation {
     OwnClearance,
     /// A clearance that another agency has submitted.
     OthersClearance,
+    /// An entry of the journal that the agency's call has made.
+    OwnEntry,
+    /// An entry by which the gateway has put something in force.
+    SettingEntry,
+    /// Any other entry.
+    OthersEntry,
 }
 
 impl Relation {
     /// Every relation.
-    pub const ALL: [Self; 4] =
-        [Self::PlaceInRegion, Self::PlaceElsewhere, Self::OwnClearance, Self::OthersClearance];
+    pub const ALL: [Self; 7] = [
+        Self::PlaceInRegion,
+        Self::PlaceElsewhere,
+        Self::OwnClearance,
+        Self::OthersClearance,
+        Self::OwnEntry,
+        Self::SettingEntry,
+        Self::OthersEntry,
+    ];
+
+    /// What policies may look at in such a record, as the schema names it.
+    const fn attributes(self) -> &'static [(&'static str, bool)] {
+        match self {
+            Self::PlaceInRegion => &[("inCallersRegion", true)],
+            Self::PlaceElsewhere => &[("inCallersRegion", false)],
+            Self::OwnClearance => &[("submittedByCaller", true)],
+            Self::OthersClearance => &[("submittedByCaller", false)],
+            Self::OwnEntry => &[("madeByCaller", true), ("putsInForce", false)],
+            Self::SettingEntry => &[("madeByCaller", false), ("putsInForce", true)],
+            Self::OthersEntry => &[("madeByCaller", false), ("putsInForce", false)],
+        }
+    }
 
     const fn id(self) -> &'static str {
         match self {
             Self::PlaceInRegion => "in-region",
             Self::PlaceElsewhere => "elsewhere",
-            Self::OwnClearance => "own",
-            Self::OthersClearance => "others",
+            Self::OwnClearance | Self::OwnEntry => "own",
+            Self::SettingEntry => "setting",
+            Self::OthersClearance | Self::OthersEntry => "others",
         }
     }
 }
@@ -139,7 +170,14 @@ impl Rules {
             Some(File { name, text })
         })?;
         let types = Types::new()?;
-        Ok(Self { authorizer: Authorizer::new(), policies, files: file_of, actions, types })
+        let (authorizer, digest) = (Authorizer::new(), digest(&files));
+        Ok(Self { authorizer, policies, files: file_of, digest, actions, types })
+    }
+
+    /// SHA-256 of the files: of each in the order of their names its name and its text, each behind
+    /// its length as a big-endian u64.
+    pub(super) const fn digest(&self) -> &Hash {
+        &self.digest
     }
 
     /// How many policies the set has.
@@ -164,14 +202,11 @@ impl Rules {
             Entity::new(uid, attributes, parents).map_err(|error| error.to_string())
         };
         let of = |relation: Relation| {
-            let (name, holds) = match relation {
-                Relation::PlaceInRegion => ("inCallersRegion", true),
-                Relation::PlaceElsewhere => ("inCallersRegion", false),
-                Relation::OwnClearance => ("submittedByCaller", true),
-                Relation::OthersClearance => ("submittedByCaller", false),
-            };
-            let attributes = [(name.to_owned(), RestrictedExpression::new_bool(holds))];
-            entity(types.record(relation), attributes.into(), HashSet::new())
+            let attributes = relation
+                .attributes()
+                .iter()
+                .map(|&(name, holds)| (name.to_owned(), RestrictedExpression::new_bool(holds)));
+            entity(types.record(relation), attributes.collect(), HashSet::new())
         };
         let entities = [
             Ok(Entity::new_no_attrs(kind.clone(), HashSet::new())),
@@ -246,6 +281,7 @@ impl Types {
             action: read("Action")?,
             agency: read("Agency")?,
             clearance: read("Clearance")?,
+            entry: read("Entry")?,
             exchange: read("Exchange")?,
             kind: read("Kind")?,
             place: read("Place")?,
@@ -264,6 +300,7 @@ impl Types {
         let of = match relation {
             Relation::PlaceInRegion | Relation::PlaceElsewhere => &self.place,
             Relation::OwnClearance | Relation::OthersClearance => &self.clearance,
+            Relation::OwnEntry | Relation::SettingEntry | Relation::OthersEntry => &self.entry,
         };
         uid(of, relation.id())
     }
@@ -281,6 +318,16 @@ fn uid(of: &EntityTypeName, id: &str) -> EntityUid {
 
 fn uid_of_kind(types: &Types, kind: AgencyKind) -> EntityUid {
     uid(&types.kind, kind.as_str())
+}
+
+/// The digest of files, in their order.
+fn digest(files: &[(String, String)]) -> Hash {
+    let mut digest = Sha256::new();
+    for part in files.iter().flat_map(|(name, text)| [name, text]) {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    digest.finalize().into()
 }
 
 /// The policy under the name that its file gives it.

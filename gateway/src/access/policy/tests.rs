@@ -128,8 +128,15 @@ fn matrix(policy: &Policy) -> String {
                 (false, true) => "others' clearances",
                 (false, false) => "no clearances",
             };
+            let entries = match (reach.own_entries, reach.setting_entries, reach.others_entries) {
+                (true, true, true) => "all entries",
+                (true, true, false) => "its own entries and those of settings",
+                (own, setting, others) => {
+                    panic!("a word for {own}, {setting}, {others}")
+                }
+            };
             let region = if region.is_some() { "a region" } else { "no region" };
-            lines.push(format!("{} | {region} | {places}, {clearances}", kind.as_str()));
+            lines.push(format!("{} | {region} | {places}, {clearances}, {entries}", kind.as_str()));
         }
     }
     lines.join("\n") + "\n"

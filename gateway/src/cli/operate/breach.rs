@@ -19,16 +19,15 @@ use crate::cli::{Failure, say};
 /// People on a page.
 const PAGE: u32 = 5_000;
 
-/// Find whom an agency's calls have exposed, as when its key was stolen
+/// Find whom the calls of an agency, or with one certificate, have exposed, as when a key was stolen
 ///
-/// Tells of everybody whom the agency's reads and changes in the span concerned: pseudonym,
+/// Tells of everybody whom those reads and changes in the span concerned: pseudonym,
 /// worker id where there is one, classes of data, how often, first and last time. Whoever is no
 /// worker is found by the NIK that a person brings: `subjects disclosures`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Breach {
-    /// The agency
-    #[arg(long, value_name = "ID")]
-    agency: String,
+    #[command(flatten)]
+    caller: Caller,
     /// From this time on: 2026-11-24T08:00:00+07:00
     #[arg(long, value_name = "TIME")]
     from: Timestamp,
@@ -42,19 +41,33 @@ pub(in crate::cli) struct Breach {
     operator: Operator,
 }
 
+/// Whose calls.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Caller {
+    /// The agency
+    #[arg(long, value_name = "ID")]
+    agency: Option<String>,
+    /// The certificate: SHA-256 of its DER, as `openssl x509 -fingerprint -sha256` prints it
+    #[arg(long, value_name = "SHA256")]
+    certificate: Option<String>,
+}
+
 impl Breach {
     /// Does what the verb says.
     pub(in crate::cli) async fn run(self) -> Result<(), Failure> {
-        let Self { agency, from, to, csv, operator } = self;
+        let Self { caller: Caller { agency, certificate }, from, to, csv, operator } = self;
+        let certificate = certificate.map(|it| it.replace(':', "").to_lowercase());
         let profile = Profile::read(&operator.profile)?;
         let mut file = csv.as_deref().map(List::create).transpose()?;
-        let mut report = Report::of(agency, from, to);
+        let mut report = Report::of(agency, certificate, from, to);
         let mut people = Vec::new();
         let mut client = profile.audit(Purpose::DataSubjectRequest).await?;
         let mut page_token = String::new();
         loop {
             let request = ReportBreachRequest {
-                agency_id: report.agency.clone(),
+                agency_id: report.agency.clone().unwrap_or_default(),
+                certificate_sha256: report.certificate.clone().unwrap_or_default(),
                 from: Some(show::timestamp(from)),
                 to: Some(show::timestamp(to)),
                 page_size: PAGE,
@@ -155,7 +168,10 @@ impl List {
 /// The numbers of a breach.
 #[derive(Serialize)]
 struct Report {
-    agency: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agency: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
     from: Timestamp,
     to: Timestamp,
     people: u64,
@@ -170,9 +186,15 @@ struct Report {
 }
 
 impl Report {
-    const fn of(agency: String, from: Timestamp, to: Timestamp) -> Self {
+    const fn of(
+        agency: Option<String>,
+        certificate: Option<String>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Self {
         Self {
             agency,
+            certificate,
             from,
             to,
             people: 0,
@@ -199,8 +221,9 @@ impl Report {
 
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { agency, people, workers, entries, .. } = self;
-        write!(f, "people exposed by {agency}: {people}, of them workers: {workers}")?;
+        let Self { agency, certificate, people, workers, entries, .. } = self;
+        let caller = agency.as_ref().or(certificate.as_ref()).map_or("", String::as_str);
+        write!(f, "people exposed by {caller}: {people}, of them workers: {workers}")?;
         if let (Some(first), Some(last)) = (self.first_at, self.last_at) {
             write!(f, "\ntimes that a person was concerned: {entries}, {first} to {last}")?;
         }

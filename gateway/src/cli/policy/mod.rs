@@ -179,6 +179,9 @@ fn records(agency: &Agency, relation: Relation) -> String {
         }
         (Relation::OwnClearance, _) => "clearances that it has submitted".to_owned(),
         (Relation::OthersClearance, _) => "clearances that others have submitted".to_owned(),
+        (Relation::OwnEntry, _) => "entries of its own calls".to_owned(),
+        (Relation::SettingEntry, _) => "entries of what the gateway goes by".to_owned(),
+        (Relation::OthersEntry, _) => "entries of others' calls".to_owned(),
     }
 }
 

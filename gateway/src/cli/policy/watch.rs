@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Meter};
+use tokio::sync::Notify;
 
 use crate::access::Policy;
 use crate::edge::operators::Readiness;
@@ -16,6 +17,7 @@ pub(in crate::cli) struct PolicyWatch {
     readiness: Arc<Readiness>,
     reloads: Counter<u64>,
     degraded: Gauge<u64>,
+    reloaded: Notify,
 }
 
 impl PolicyWatch {
@@ -35,6 +37,7 @@ impl PolicyWatch {
                 .u64_gauge("desmigratif.policy.degraded")
                 .with_description("1 while the policy files are broken and an old set is in force.")
                 .build(),
+            reloaded: Notify::new(),
         };
         watch.tell(true);
         Arc::new(watch)
@@ -48,6 +51,7 @@ impl PolicyWatch {
             Ok(()) => {
                 let (version, policies) = (self.policy.version(), self.policy.policies());
                 tracing::info!(version, policies, "policy reloaded");
+                self.reloaded.notify_one();
                 "ok"
             }
             Err(error) => {
@@ -57,6 +61,11 @@ impl PolicyWatch {
         };
         self.reloads.add(1, &[KeyValue::new("outcome", outcome)]);
         self.tell(reloaded.is_ok());
+    }
+
+    /// Waits until the policy was reloaded since this was last waited for. For one who waits.
+    pub(in crate::cli) async fn reloaded(&self) {
+        self.reloaded.notified().await;
     }
 
     /// Looks at the files every `every` and reloads them while they differ from what is in force:

@@ -131,7 +131,8 @@ const fn class(kind: Kind) -> Option<DataClass> {
         | Kind::Roster
         | Kind::Agency
         | Kind::Adapter
-        | Kind::Withholding => None,
+        | Kind::Withholding
+        | Kind::Setting => None,
     }
 }
 

@@ -130,7 +130,8 @@ impl Records {
             | Record::VillageIndex(_)
             | Record::Agency(_)
             | Record::Adapter(_)
-            | Record::Withholding(_) => return Ok(None),
+            | Record::Withholding(_)
+            | Record::Setting(_) => return Ok(None),
         };
         Ok(Some(Arc::new(Known { version: stored.version, person, village, what })))
     }

@@ -176,11 +176,13 @@ async fn only_a_registered_agency_s_entries_are_withheld_or_reported() {
     let nobody = Err(Error::NotFound(Kind::Agency));
     assert_eq!(stand.withhold("nobody", 0, 60).await, nobody);
     let span = Span {
-        agency: AgencyId::parse("nobody").unwrap(),
+        caller: Caller::Agency(AgencyId::parse("nobody").unwrap()),
         from: noon(),
         to: stand.after(1),
         after: None,
         limit: 1,
     };
     assert_eq!(stand.exchange.exposures(&span).await, Err(Error::NotFound(Kind::Agency)));
+    let unseen = Span { caller: Caller::Certificate([1; 32]), ..span };
+    assert_eq!(stand.exchange.exposures(&unseen).await, Err(Error::NoSuchCertificate));
 }

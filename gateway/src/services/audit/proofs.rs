@@ -70,7 +70,7 @@ pub(super) fn hashes(proof: Vec<Hash>) -> Vec<Vec<u8>> {
 pub(super) fn failed(error: impl Into<LogError>) -> Failure {
     let error = error.into();
     match error {
-        LogError::Tree(tree::Error::NoSuchSize) => Failure::NoSuchEntry,
+        LogError::Tree(tree::Error::NoSuchSize) => Failure::Exchange(Error::NoSuchEntry),
         LogError::Tree(tree::Error::Store(error)) => Failure::Exchange(error.into()),
         LogError::Tree(tree::Error::Incomplete)
         | LogError::RolledBack { .. }

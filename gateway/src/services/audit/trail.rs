@@ -2,7 +2,7 @@
 
 use desmigratif_core::journal::EntryKind;
 use desmigratif_core::nik::Nik;
-use desmigratif_core::ports::store::trail::{Exposure, Exposures, Span};
+use desmigratif_core::ports::store::trail::{Caller, Exposure, Exposures, Span};
 use desmigratif_core::subject::Subject;
 use desmigratif_core::text::Rule;
 use desmigratif_proto::Path;
@@ -154,13 +154,13 @@ impl Read for ReportBreachRequest {
 
     fn read(&self, reading: &mut Reading, _: &Exchange) -> Option<Span> {
         let root = Path::ROOT;
-        let agency = wire::read_agency_id(reading, root.field("agency_id"), &self.agency_id);
+        let caller = read_caller(reading, self);
         let from = read_time(reading, root.field("from"), self.from);
         let to = read_time(reading, root.field("to"), self.to);
         let (from, to) = (from?, to?);
         in_order(reading, root.field("from"), from, to);
         let limit = page::size(self.page_size, DEFAULT_PEOPLE);
-        let mut span = Span { agency: agency?, from, to, after: None, limit };
+        let mut span = Span { caller: caller?, from, to, after: None, limit };
         let filters = filters(&span);
         let after = page::after(&filters.each_ref().map(String::as_str), &self.page_token)
             .and_then(|last| {
@@ -192,9 +192,41 @@ impl DisclosureRequest for ReportBreachRequest {
     }
 }
 
+/// Whose entries a breach is about: an agency's, or those of one certificate.
+fn read_caller(reading: &mut Reading, request: &ReportBreachRequest) -> Option<Caller> {
+    let root = Path::ROOT;
+    let ReportBreachRequest { agency_id, certificate_sha256, .. } = request;
+    if agency_id.is_empty() == certificate_sha256.is_empty() {
+        let rule = Rule::new(
+            "CALLER_AMBIGUOUS",
+            "give either this or certificate_sha256",
+            "isi salah satu, ini atau certificate_sha256",
+        );
+        reading.broken(root.field("agency_id"), rule);
+        return None;
+    }
+    if certificate_sha256.is_empty() {
+        let agency = wire::read_agency_id(reading, root.field("agency_id"), agency_id);
+        return agency.map(Caller::Agency);
+    }
+    let mut fingerprint = [0; 32];
+    let rule = Rule::new(
+        "FINGERPRINT_INVALID",
+        "must be 64 hexadecimal digits",
+        "harus 64 digit heksadesimal",
+    );
+    let read = hex::decode_to_slice(certificate_sha256, &mut fingerprint).map_err(|_| rule);
+    reading.take(root.field("certificate_sha256"), read)?;
+    Some(Caller::Certificate(fingerprint))
+}
+
 /// What the tokens of a breach's pages belong to.
 fn filters(span: &Span) -> [String; 3] {
-    [span.agency.to_string(), span.from.to_string(), span.to.to_string()]
+    let caller = match &span.caller {
+        Caller::Agency(agency) => agency.to_string(),
+        Caller::Certificate(fingerprint) => hex::encode(fingerprint),
+    };
+    [caller, span.from.to_string(), span.to.to_string()]
 }
 
 /// A time from the wire. That it is missing the contract's own rule says.

@@ -6,9 +6,8 @@
 
 use std::sync::Arc;
 
-use desmigratif_core::access::{Classes, Purpose};
 use desmigratif_core::agency::AgencyId;
-use desmigratif_core::journal::{Draft, EntryKind};
+use desmigratif_core::journal::Draft;
 use desmigratif_core::ports::store::{Commit, Error, Expect, Write};
 use desmigratif_core::record::{Kind, Record};
 use desmigratif_core::subject::Subject;
@@ -71,16 +70,7 @@ fn person(tx: &Connection, record: &Record) -> Result<Subject, Failure> {
 }
 
 fn draft(person: Subject) -> Draft {
-    Draft {
-        kind: EntryKind::Change,
-        agency: AgencyId::parse("gateway").expect("a plain word is an id"),
-        purpose: Some(Purpose::Operations),
-        method: "seal".into(),
-        request_digest: [0; 32],
-        subjects: vec![person],
-        classes: Classes::NONE,
-        trace_id: [0; 16],
-    }
+    Draft { subjects: vec![person], ..Draft::of_gateway("seal") }
 }
 
 /// Makes a commit here and now.

@@ -1,4 +1,4 @@
-//! The entries about a person, and the people of an agency's entries: both by the one table that
+//! The entries about a person, and the people of a caller's entries: both by the one table that
 //! has a row for each person and entry.
 
 use std::collections::BTreeSet;
@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use desmigratif_core::access::Classes;
 use desmigratif_core::journal::Entry;
 use desmigratif_core::ports::store::Error;
-use desmigratif_core::ports::store::trail::{Exposure, Exposures, Span};
+use desmigratif_core::ports::store::trail::{Caller, Exposure, Exposures, Span};
 use desmigratif_core::subject::Subject;
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
-use super::columns;
 use super::commit::signed;
 use super::fault::Failure;
+use super::{columns, credentials};
 
 /// How many rows one look for people goes through: a fraction of a second.
 const MOST_ROWS: u32 = 500_000;
@@ -58,13 +58,20 @@ pub(super) fn about(
         .collect()
 }
 
-/// The people whom a span of an agency's entries concerns, from as many rows as one look goes
-/// through. The table is in the order of people, so that nothing has to be sorted or kept.
+/// The people whom a span of a caller's entries concerns, from as many rows as one look goes through.
+/// The table is in the order of people, so that nothing has to be sorted or kept.
 pub(super) fn exposures(conn: &Connection, span: &Span) -> Result<Exposures> {
+    let certificate = match &span.caller {
+        Caller::Agency(_) => None,
+        Caller::Certificate(fingerprint) => match credentials::certificate(conn, fingerprint)? {
+            Some(row) => Some(row),
+            None => return Ok(Exposures::default()),
+        },
+    };
     let (from, to) = (span.from.as_microsecond(), span.to.as_microsecond());
     let after = span.after.as_ref().map_or(&[][..], |after| after.as_bytes());
     let mut statement = conn.prepare_cached(
-        "SELECT subject, at_us, agency, classes FROM entry_subject
+        "SELECT subject, at_us, agency, classes, certificate FROM entry_subject
          WHERE subject > ?1 ORDER BY subject, idx",
     )?;
     let mut rows = statement.query([after])?;
@@ -80,7 +87,11 @@ pub(super) fn exposures(conn: &Connection, span: &Span) -> Result<Exposures> {
             }
             present = Some(subject);
         }
-        if row.get_ref(2)?.as_str()? != span.agency.as_str() {
+        let called = match &span.caller {
+            Caller::Agency(agency) => row.get_ref(2)?.as_str()? == agency.as_str(),
+            Caller::Certificate(_) => row.get::<_, Option<i64>>(4)? == certificate,
+        };
+        if !called {
             continue;
         }
         let classes = columns::classes(row, 3)?;

@@ -305,7 +305,7 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Entry>, Error>;
 
-    /// The people whom a span of an agency's entries concerns.
+    /// The people whom a span of a caller's entries concerns.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Corrupt`].

@@ -1,16 +1,26 @@
-//! What an agency's entries tell of people: the answer to a breach.
+//! What a caller's entries tell of people: the answer to a breach.
 
 use jiff::Timestamp;
 
 use crate::access::Classes;
 use crate::agency::AgencyId;
+use crate::journal::Hash;
 use crate::subject::Subject;
+
+/// Whose entries they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// Those of an agency.
+    Agency(AgencyId),
+    /// Those of calls with a certificate, which has this fingerprint.
+    Certificate(Hash),
+}
 
 /// Of which entries it is asked whom they concern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Those of this agency.
-    pub agency: AgencyId,
+    /// Those of this caller.
+    pub caller: Caller,
     /// Committed then or later.
     pub from: Timestamp,
     /// Committed before then.

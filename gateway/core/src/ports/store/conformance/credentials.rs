@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use super::samples::{done, draft, subject};
+use jiff::Timestamp;
+
+use super::samples::{done, draft, noon, subject};
 use crate::credentials::{CallerSignature, Chain, Credentials, Digests, Revocation};
 use crate::journal::{Draft, LeafVersion};
+use crate::ports::store::trail::{Caller, Span};
 use crate::ports::store::{Commit, Store};
 
 fn chain(leaf: &[u8], issuer: &[u8]) -> Arc<Chain> {
@@ -19,10 +22,15 @@ fn signature(base: &[u8]) -> Option<Arc<CallerSignature>> {
     Some(Arc::new(CallerSignature { base: base.to_vec(), value: b"signature".to_vec() }))
 }
 
-/// Makes an entry of a call admitted with credentials; gives its index.
-async fn called(store: &dyn Store, credentials: Option<Credentials>) -> u64 {
-    let entry = Draft { subjects: vec![subject(1), subject(2)], ..draft() };
-    done(store, Commit { credentials, ..Commit::of(entry) }).await.receipt.index
+/// Makes an entry about people of a call admitted with credentials.
+async fn called_about(store: &dyn Store, people: &[u32], credentials: Option<Credentials>) {
+    let subjects = people.iter().copied().map(subject).collect();
+    let entry = Draft { subjects, ..draft() };
+    done(store, Commit { credentials, ..Commit::of(entry) }).await;
+}
+
+async fn called(store: &dyn Store, credentials: Option<Credentials>) {
+    called_about(store, &[1, 2], credentials).await;
 }
 
 pub(super) async fn an_entry_names_what_its_caller_was_admitted_with(store: &dyn Store) {
@@ -116,4 +124,29 @@ pub(super) async fn chains_and_lists_are_kept_once_for_all_entries(store: &dyn S
     assert_eq!(first.revocation, other.revocation);
     assert_ne!(first.revocation, second.revocation);
     assert_eq!(store.verify().await, Ok(3));
+}
+
+pub(super) async fn a_certificate_s_entries_tell_whom_they_exposed(store: &dyn Store) {
+    let with = |leaf: &[u8]| {
+        Some(Credentials { chain: chain(leaf, b"issuer"), revocation: None, signature: None })
+    };
+    // The same agency throughout: its own certificate, and one that was stolen.
+    for (people, credentials) in [
+        (&[1, 2][..], with(b"its own")),
+        (&[2, 3], with(b"stolen")),
+        (&[3], with(b"stolen")),
+        (&[4], None),
+    ] {
+        called_about(store, people, credentials).await;
+    }
+    let exposed = async |leaf: &[u8]| {
+        let caller = Caller::Certificate(*chain(leaf, b"").fingerprint());
+        let (from, to) = (noon(), Timestamp::MAX);
+        let span = Span { caller, from, to, after: None, limit: 100 };
+        let people = store.exposures(&span).await.unwrap().people;
+        people.into_iter().map(|person| (person.subject, person.entries)).collect::<Vec<_>>()
+    };
+    assert_eq!(exposed(b"its own").await, [(subject(1), 1), (subject(2), 1)]);
+    assert_eq!(exposed(b"stolen").await, [(subject(2), 1), (subject(3), 2)]);
+    assert_eq!(exposed(b"never seen").await, []);
 }

@@ -32,7 +32,7 @@ pub use model::agrees_with_a_model;
 type Run<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 type Behaviour = for<'a> fn(&'a dyn Store, &'a SetClock) -> Run<'a>;
 
-const BEHAVIOURS: [Behaviour; 63] = [
+const BEHAVIOURS: [Behaviour; 64] = [
     |store, _| Box::pin(commits::a_commit_writes_all_its_parts(store)),
     |store, _| Box::pin(commits::a_record_comes_back_as_it_was_written(store)),
     |store, _| Box::pin(commits::a_commit_without_records_is_an_entry(store)),
@@ -89,6 +89,7 @@ const BEHAVIOURS: [Behaviour; 63] = [
     |store, _| Box::pin(trail::an_entry_about_several_is_found_by_each_of_them_once(store)),
     |store, _| Box::pin(trail::the_trail_of_an_erased_person_stays(store)),
     |store, clock| Box::pin(trail::an_agency_s_entries_tell_whom_they_exposed(store, clock)),
+    |store, _| Box::pin(credentials::a_certificate_s_entries_tell_whom_they_exposed(store)),
     |store, _| Box::pin(lists::every_filter_finds_its_own(store)),
     |store, _| Box::pin(lists::filters_narrow_each_other(store)),
     |store, _| Box::pin(lists::pages_join_without_gap_or_double(store)),

@@ -28,6 +28,7 @@ use crate::programme::{
 };
 use crate::record::{Key, Record};
 use crate::region::VillageCode;
+use crate::setting::{Setting, SettingName};
 use crate::stage::Stage;
 use crate::subject::Subject;
 use crate::village_index::{Category, IndexKind, VillageIndex};
@@ -178,6 +179,7 @@ pub(super) fn one_of_each() -> Vec<Record> {
         Record::Agency(agency),
         Record::Adapter(adapter),
         Record::Withholding(withholding),
+        Record::Setting(Setting { name: SettingName::Policy, digest: [0xab; 32] }),
     ]
     .into_iter()
     .chain(programme())

@@ -6,7 +6,7 @@ use super::samples::{agency, done, draft, noon, put, subject, worker};
 use crate::access::{Classes, DataClass};
 use crate::journal::{Draft, EntryKind};
 use crate::ports::clock::{Clock as _, SetClock};
-use crate::ports::store::trail::{Exposure, Span};
+use crate::ports::store::trail::{Caller, Exposure, Span};
 use crate::ports::store::{Commit, Store};
 use crate::record::Record;
 
@@ -79,7 +79,8 @@ pub(super) async fn the_trail_of_an_erased_person_stays(store: &dyn Store) {
 /// The entries of an agency from second to second after noon.
 fn span(who: &str, from: i64, to: i64) -> Span {
     let after = |seconds| noon() + SignedDuration::from_secs(seconds);
-    Span { agency: agency(who), from: after(from), to: after(to), after: None, limit: 100 }
+    let caller = Caller::Agency(agency(who));
+    Span { caller, from: after(from), to: after(to), after: None, limit: 100 }
 }
 
 pub(super) async fn an_agency_s_entries_tell_whom_they_exposed(
@@ -126,7 +127,7 @@ pub(super) async fn an_agency_s_entries_tell_whom_they_exposed(
     let later = Span { from: made[1], ..span.clone() };
     let people = store.exposures(&later).await.unwrap().people;
     assert_eq!(people[0], exposure(2, Some(2), &[Identity, Contact], 2, 2, 4));
-    let other = Span { agency: agency("kemenkes"), ..span.clone() };
+    let other = Span { caller: Caller::Agency(agency("kemenkes")), ..span.clone() };
     let people = store.exposures(&other).await.unwrap().people;
     assert_eq!(people, [exposure(1, None, &[HealthDetail], 1, 1, 1)]);
 
