@@ -1,6 +1,7 @@
 //! What tests state of the programme, and the clients by which they state it.
 
 use desmigratif_core::ports::clock::{Clock as _, SystemClock};
+use desmigratif_proto::programme::v1::coverage_service_client::CoverageServiceClient;
 use desmigratif_proto::programme::v1::pillar_service_client::PillarServiceClient;
 use desmigratif_proto::programme::v1::programme_service_client::ProgrammeServiceClient;
 use desmigratif_proto::programme::v1::sector_map_service_client::SectorMapServiceClient;
@@ -50,6 +51,10 @@ impl Office {
 
     pub(crate) fn sectors(&self) -> SectorMapServiceClient<Channel> {
         SectorMapServiceClient::new(self.0.clone())
+    }
+
+    pub(crate) fn coverage(&self) -> CoverageServiceClient<Channel> {
+        CoverageServiceClient::new(self.0.clone())
     }
 
     /// Designates a village in a year.
