@@ -54,7 +54,7 @@ async fn coverage_counts_by_year_and_region_against_the_target() {
     assert_eq!((shown.target, shown.pace_years), (4_000, 3));
     near(shown.pace, 1.0);
     near(shown.pace_needed.unwrap(), 3_995.0 / 5.0);
-    assert_eq!(shown.target_reached_in, 0, "not in this millennium");
+    assert_eq!(shown.target_reached_in, 0, "not within a thousand years");
     let total = shown.total.unwrap();
     assert_eq!((total.designated, total.short_of_facilitators), (5, 4));
     assert_eq!(total.workers, before.total.unwrap().workers + 2);
