@@ -1,8 +1,11 @@
 //! What is done in the villages: activities, enterprises, and families in community parenting.
 
+use desmigratif_proto::audit::v1::EraseSubjectRequest;
+use desmigratif_proto::audit::v1::audit_service_client::AuditServiceClient;
 use desmigratif_proto::programme::v1::{
-    Activity, BudgetSource, Enterprise, EnterpriseStatus, ListActivitiesRequest,
-    ListEnterprisesRequest, ListFamiliesRequest, ParentingFamily, Pillar, WithdrawFamilyRequest,
+    Activity, BudgetSource, Enterprise, EnterpriseStatus, GetRegionalBriefingRequest,
+    ListActivitiesRequest, ListEnterprisesRequest, ListFamiliesRequest, ParentingFamily, Pillar,
+    WithdrawFamilyRequest,
 };
 use desmigratif_proto::worker::v1::{FamilyMemberDetails, Relation};
 use tonic::Code;
@@ -10,7 +13,7 @@ use tonic::Code;
 use super::records::{Office, activity, day, enrolment, enterprise, planning, protecting};
 use super::{DISNAKER, KEMNAKER, pilots, refused};
 use crate::calls::{register, registration};
-use crate::gateway::{Gateway, KENANGA, fresh_nik, new_id};
+use crate::gateway::{Gateway, KENANGA, fresh_nik, new_id, stating};
 use crate::input::violations;
 
 async fn activities(office: &Office, place_code: &str, pillar: Pillar) -> Vec<Activity> {
@@ -169,4 +172,34 @@ async fn a_family_takes_part_with_its_own_children_until_it_leaves() {
     let request = planning(ListFamiliesRequest::default());
     let planned = kemnaker.pillars().list_families(request).await;
     assert_eq!(refused(planned), (Code::PermissionDenied, "NOT_PERMITTED".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_family_of_an_erased_worker_is_in_no_list_and_no_number() {
+    let gateway = Gateway::start();
+    let kemnaker = Office::of(&gateway, KEMNAKER).await;
+    kemnaker.designate(KENANGA, 2016).await;
+    let (erased, kept) = (fresh_nik(), fresh_nik());
+    let mut workers = Vec::new();
+    for nik in [&erased, &kept] {
+        let worker = register(kemnaker.channel(), registration(nik)).await.unwrap();
+        let child_id = kemnaker.add_member(&worker.worker_id, child()).await;
+        kemnaker.enrol(&worker.worker_id, &child_id).await;
+        workers.push(worker.worker_id);
+    }
+    // Workers in the list, families and children in the numbers.
+    let known = async || {
+        let list = protecting(ListFamiliesRequest::default());
+        let listed = kemnaker.pillars().list_families(list).await.unwrap().into_inner().families;
+        let ids: Vec<_> = listed.into_iter().map(|it| it.worker_id).collect();
+        let request = planning(GetRegionalBriefingRequest { region_code: "32".into() });
+        let briefing = kemnaker.coverage().get_regional_briefing(request).await.unwrap();
+        let briefing = briefing.into_inner();
+        (ids, briefing.parenting_families, briefing.parenting_children)
+    };
+    assert_eq!(known().await, (workers.clone(), 2, 2));
+    let mut audit = AuditServiceClient::new(gateway.connect("operator").await);
+    let erasure = EraseSubjectRequest { request_id: new_id(), nik: erased };
+    audit.erase_subject(stating("data-subject-request", erasure)).await.unwrap();
+    assert_eq!(known().await, (workers.split_off(1), 1, 1));
 }
