@@ -18,7 +18,7 @@ use crate::calls::{look_up, register, registration};
 use crate::gateway::{Gateway, fresh_nik, new_id, reason, stating};
 
 /// The broken fields of a refusal with their rules; each must be explained in two languages.
-fn violations(status: &Status) -> BTreeMap<String, String> {
+pub(crate) fn violations(status: &Status) -> BTreeMap<String, String> {
     assert_eq!((status.code(), reason(status).as_str()), (Code::InvalidArgument, "FIELDS_INVALID"));
     let request = status.get_details_bad_request().expect("field violations");
     let explained = request.field_violations.into_iter().map(|violation| {

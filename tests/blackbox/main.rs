@@ -33,6 +33,7 @@ mod order;
 mod privacy;
 mod probes;
 mod process;
+mod programme;
 mod raw;
 mod reload;
 mod signature;

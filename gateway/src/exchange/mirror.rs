@@ -12,10 +12,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use desmigratif_core::facility::Facility;
 use desmigratif_core::ports::store::{Error, Query, Store};
-use desmigratif_core::programme::{Designation, Roster, SectorService};
+use desmigratif_core::programme::{Designation, Roster, SectorService, Station};
 use desmigratif_core::record::{Key, Kind, Record};
 use desmigratif_core::region::{RegionCode, VillageCode};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::facility::FacilityIndex;
 use super::feed::Feed;
@@ -202,6 +203,13 @@ impl Villages {
     /// The posts of a place.
     pub(super) fn roster(&self, digits: &str) -> Option<&Roster> {
         self.rosters.get(digits)
+    }
+
+    /// Where an officer has or had a post.
+    pub(super) fn station_of(&self, officer: Uuid) -> Option<Station> {
+        let mut rosters = self.rosters.values();
+        let roster = rosters.find(|it| it.posts.iter().any(|post| post.officer == officer))?;
+        Some(roster.station)
     }
 
     /// What was reported of the services in a village.

@@ -29,13 +29,14 @@ use desmigratif_sandbox::people::{self, Candidate};
 use rcgen::{CertificateParams, KeyPair};
 use tonic::transport::Channel;
 
+use super::programme::Seeded;
 use crate::calls::{
-    first_village, register, registration, registration_of, submission, submit, verification,
-    verify, withholding,
+    register, registration, registration_of, submission, submit, verification, verify, withholding,
 };
 use crate::folder::prepared;
-use crate::gateway::{Gateway, fresh_nik, new_id, stating};
+use crate::gateway::{Gateway, KENANGA, fresh_nik, new_id, stating};
 use crate::journal::put_in_force;
+use crate::programme::records::{DUTY_PHONE, OFFICER, Office};
 use crate::raw::Raw;
 
 /// An agency of Kemnaker's kind that is bound to a region, as only a file of agencies registers it:
@@ -71,6 +72,8 @@ pub(super) struct Subject {
     pub(super) clearance_id: String,
     pub(super) facility_id: &'static str,
     pub(super) certificate_number: String,
+    /// A child of hers.
+    pub(super) member_id: String,
     member_nik: String,
 }
 
@@ -132,6 +135,8 @@ pub(super) struct Cast {
     pub(super) withholdings: Pool<String>,
     /// Agencies with two certificates each.
     pub(super) pawns: Pool<Pawn>,
+    /// Desmigratif: its villages, and what is in them.
+    pub(super) programme: Seeded,
 }
 
 impl Cast {
@@ -179,10 +184,13 @@ impl Cast {
         let clinic = gateway.connect(&holder(AgencyKind::Clinic)).await;
         let other = gateway.connect(ELSEWHERE).await;
         let mut strangers = people::candidates().filter(|person| person.female);
-        let (near, far) = (strangers.next().unwrap(), strangers.next().unwrap());
-        let near = subject(&gateway, near, crate::gateway::KENANGA, &clinic, FACILITY).await;
-        let village = first_village(&kemnaker, "33.07").await.code;
+        let mut draw = || strangers.next().unwrap();
+        let (near, away, far) = (draw(), draw(), draw());
+        let near = subject(&gateway, near, KENANGA, &clinic, FACILITY).await;
+        let away = subject(&gateway, away, KENANGA, &clinic, FACILITY).await;
+        let village = Office::of(&gateway, "kemnaker").await.desa("33.07").await.remove(0);
         let far = subject(&gateway, far, &village, &other, ELSEWHERE).await;
+        let programme = Seeded::write(&gateway, [&near, &away, &far], village).await;
 
         let (mut spare_workers, mut spare_niks) = (Vec::new(), Vec::new());
         for _ in 0..6 {
@@ -221,6 +229,7 @@ impl Cast {
             cosignature,
             withholdings: withholdings.into(),
             pawns: pawns.into(),
+            programme,
         }
     }
 
@@ -239,6 +248,8 @@ impl Cast {
             (DataClass::HealthDetail, EXAMINER),
             (DataClass::HealthDetail, LICENCE),
             (DataClass::Family, MEMBER),
+            (DataClass::Identity, OFFICER),
+            (DataClass::Contact, DUTY_PHONE),
         ];
         of_all.into_iter().chain(self.near.values()).chain(self.far.values()).collect()
     }
@@ -351,7 +362,8 @@ async fn subject(
         worker_id: worker_id.clone(),
         member: Some(member),
     };
-    workers.add_family_member(stating("placement-screening", request)).await.unwrap();
+    let added = workers.add_family_member(stating("placement-screening", request)).await.unwrap();
+    let member_id = added.into_inner().family_member_id;
     let request = AdvanceStageRequest {
         request_id: new_id(),
         worker_id: worker_id.clone(),
@@ -359,7 +371,15 @@ async fn subject(
         target: Stage::Ready.into(),
     };
     workers.advance_stage(stating("placement-screening", request)).await.unwrap();
-    Subject { person, worker_id, clearance_id, facility_id, certificate_number, member_nik }
+    Subject {
+        person,
+        worker_id,
+        clearance_id,
+        facility_id,
+        certificate_number,
+        member_id,
+        member_nik,
+    }
 }
 
 /// A clearance in which every field is set.

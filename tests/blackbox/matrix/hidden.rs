@@ -15,9 +15,9 @@ use tonic_types::{ErrorDetail, StatusExt as _};
 use super::cast::{BOUND, Cast, FACILITY, holder};
 use super::contract::{Contract, scrub, short_name};
 use super::table::Table;
-use super::{call, requests};
+use super::{call, is_open, programme, requests};
 use crate::calls::{registration_of, withholding};
-use crate::gateway::new_id;
+use crate::gateway::{KENANGA, new_id};
 use crate::raw::{Answer, Raw};
 
 /// What a request asks for.
@@ -27,10 +27,16 @@ struct Wanted {
     facility_id: &'static str,
     certificate_number: String,
     person: Candidate,
+    child_id: String,
+    village: String,
+    officer_id: String,
+    activity_id: String,
+    enterprise_id: String,
 }
 
 impl Wanted {
-    /// Somebody who lives in no region of the callers, examined by no clinic of theirs.
+    /// Somebody who lives in no region of the callers, examined by no clinic of theirs; and what is
+    /// in the programme there.
     fn of_others(cast: &Cast) -> Self {
         Self {
             worker_id: cast.far.worker_id.clone(),
@@ -38,10 +44,16 @@ impl Wanted {
             facility_id: cast.far.facility_id,
             certificate_number: cast.far.certificate_number.clone(),
             person: cast.far.person.clone(),
+            child_id: cast.far.member_id.clone(),
+            village: cast.programme.far_village.clone(),
+            officer_id: cast.programme.far_officer.clone(),
+            activity_id: cast.programme.far_activity.clone(),
+            enterprise_id: cast.programme.far_enterprise.clone(),
         }
     }
 
-    /// Somebody of whom the exchange has nothing.
+    /// Somebody of whom the exchange has nothing, and a village out of reach of which it has nothing
+    /// either: that there is such a village, everybody knows.
     fn of_nobody(cast: &Cast) -> Self {
         Self {
             worker_id: new_id(),
@@ -49,17 +61,42 @@ impl Wanted {
             facility_id: FACILITY,
             certificate_number: format!("UJI-{}", new_id()),
             person: cast.strangers.draw(),
+            child_id: new_id(),
+            village: cast.programme.bare_village.clone(),
+            officer_id: new_id(),
+            activity_id: new_id(),
+            enterprise_id: new_id(),
         }
+    }
+
+    /// The kabupaten of the village.
+    fn regency(&self) -> &str {
+        &self.village[..5]
     }
 }
 
-/// The fields of requests that name a record or a person.
-const NAMING: [&str; 4] = ["nik", "worker_id", "clearance_id", "certificate_number"];
+/// The fields of requests that name a record, a person or a place.
+const NAMING: [&str; 11] = [
+    "nik",
+    "worker_id",
+    "clearance_id",
+    "certificate_number",
+    "child_ids",
+    "officer_id",
+    "activity_id",
+    "enterprise_id",
+    "village_code",
+    "place_code",
+    "region_code",
+];
+/// A field that ends so too, and says how far an agency is to reach.
+const REGION_OF_AN_AGENCY: &str = "desmigratif.admin.v1.Agency.region_code";
 
 /// A request for what is wanted: its bytes.
 type Asking = fn(&Wanted) -> Vec<u8>;
 
-/// How each method whose request names a record or a person asks for one.
+/// How each method whose request names a record, a person or a place asks for one; in two ways
+/// where it names two.
 const ASKING: &[(&str, Asking)] = &[
     ("AuditService/EraseSubject", |it| {
         let (request_id, nik) = (new_id(), it.person.nik.clone());
@@ -67,6 +104,8 @@ const ASKING: &[(&str, Asking)] = &[
     }),
     ("AuditService/ListDisclosures", |it| requests::list_disclosures(&it.person.nik)),
     ("AuditService/WithholdDisclosures", |it| withholding(&it.person.nik).encode_to_vec()),
+    ("CoverageService/GetCoverage", |it| programme::get_coverage(it.regency())),
+    ("CoverageService/GetRegionalBriefing", |it| programme::get_regional_briefing(it.regency())),
     ("IdentityService/BatchVerifyIdentities", |it| requests::verify_identities(&it.person)),
     ("IdentityService/VerifyIdentity", |it| requests::verify_identity(&it.person)),
     ("MedicalClearanceService/GetClearance", |it| requests::get_clearance(&it.clearance_id)),
@@ -77,10 +116,31 @@ const ASKING: &[(&str, Asking)] = &[
     ("MedicalClearanceService/VerifyCertificate", |it| {
         requests::verify_certificate(it.facility_id, &it.certificate_number)
     }),
+    ("PillarService/EnrolFamily", |it| programme::enrol_family(&it.worker_id, &it.child_id)),
+    ("PillarService/ListActivities", |it| programme::list_activities(&it.village)),
+    ("PillarService/ListEnterprises", |it| programme::list_enterprises(&it.village)),
+    ("PillarService/ListFamilies", |it| programme::list_families(&it.village)),
+    ("PillarService/RecordActivity", |it| programme::record_activity(&it.village, "")),
+    ("PillarService/RecordActivity", |it| programme::record_activity(KENANGA, &it.activity_id)),
+    ("PillarService/RecordEnterprise", |it| programme::record_enterprise(&it.village, "")),
+    ("PillarService/RecordEnterprise", |it| {
+        programme::record_enterprise(KENANGA, &it.enterprise_id)
+    }),
+    ("PillarService/WithdrawFamily", |it| programme::withdraw_family(&it.worker_id)),
+    ("ProgrammeService/AssignOfficer", |it| programme::assign_officer(&it.village, &it.person.nik)),
+    // The post is filled, whoever is to have it.
+    ("ProgrammeService/AssignOfficer", |it| programme::assign_officer(KENANGA, &it.person.nik)),
+    ("ProgrammeService/DesignateVillage", |it| programme::designate_village(&it.village)),
+    ("ProgrammeService/EndDesignation", |it| programme::end_designation(&it.village)),
+    ("ProgrammeService/EndOfficer", |it| programme::end_officer(&it.officer_id)),
+    ("ProgrammeService/ListOfficers", |it| programme::list_officers(&it.village)),
+    ("SectorMapService/GetSectorMap", |it| programme::get_sector_map(it.regency())),
+    ("SectorMapService/ReportSectorService", |it| programme::report_sector_service(&it.village)),
     ("WorkerService/AddFamilyMember", |it| requests::add_family_member(&it.worker_id)),
     ("WorkerService/AdvanceStage", |it| requests::advance_stage(&it.worker_id)),
     ("WorkerService/GetWorker", |it| requests::get_worker(&it.worker_id)),
     ("WorkerService/ListFamilyMembers", |it| requests::list_family_members(&it.worker_id)),
+    ("WorkerService/ListWorkers", |it| requests::list_workers(&it.village)),
     ("WorkerService/LookupWorker", |it| requests::lookup_worker(&it.person.nik)),
     ("WorkerService/RegisterWorker", |it| registration_of(&it.person).encode_to_vec()),
     ("WorkerService/UpdateWorker", |it| requests::update_worker(&it.worker_id)),
@@ -98,12 +158,15 @@ const DIFFERENT: [(&str, &str, &str); 7] = [
 ];
 
 #[test]
-fn every_method_that_names_a_record_or_a_person_is_asked_for_both() {
+fn every_method_that_names_a_record_a_person_or_a_place_is_asked_for_both() {
     let contract = Contract::load();
-    for method in METHODS.iter().filter(|method| super::is_served(method)) {
+    for method in METHODS.iter().filter(|method| super::is_served(method) && !is_open(method)) {
         let fields = contract.input_fields(method);
-        let names = |field: &String| NAMING.iter().any(|name| field.ends_with(&format!(".{name}")));
-        let asked = asking(method).is_some();
+        let names = |field: &String| {
+            field != REGION_OF_AN_AGENCY
+                && NAMING.iter().any(|name| field.ends_with(&format!(".{name}")))
+        };
+        let asked = asking(method).next().is_some();
         assert_eq!(
             fields.keys().any(names),
             asked,
@@ -113,9 +176,9 @@ fn every_method_that_names_a_record_or_a_person_is_asked_for_both() {
     }
 }
 
-fn asking(method: &Method) -> Option<Asking> {
+fn asking(method: &Method) -> impl Iterator<Item = Asking> {
     let name = short_name(method);
-    ASKING.iter().find(|(of, _)| *of == name).map(|(_, asking)| *asking)
+    ASKING.iter().filter(move |(of, _)| *of == name).map(|(_, asking)| *asking)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,7 +204,7 @@ async fn what_is_not_the_callers_looks_like_what_is_not_there() {
         assert_eq!(of_others, of_nobodys, "{name} {:?} {method}", way.purpose);
         refused += usize::from(said[0].0 == Code::NotFound);
     }
-    assert_eq!(refused, 15, "so many ways lead to what is not there");
+    assert_eq!(refused, 41, "so many ways lead to what is not there");
 }
 
 /// Both are asked in turns, so that whatever else the machine does slows both alike, and their
@@ -203,9 +266,9 @@ fn ways() -> Vec<Way> {
         for purpose in Purpose::ALL {
             let Some(row) = table.row(kind, Some(purpose)) else { continue };
             let listed = METHODS.iter().filter(|method| row.lists(method));
-            ways.extend(listed.filter_map(|method| {
-                let asking = asking(method)?;
-                Some(Way { name, agency: agency.clone(), purpose, method, asking })
+            ways.extend(listed.flat_map(|method| {
+                let way = |asking| Way { name, agency: agency.clone(), purpose, method, asking };
+                asking(method).map(way)
             }));
         }
     }

@@ -35,6 +35,7 @@ use prost::Message as _;
 
 use super::cast::{Cast, agency, member, signing_request};
 use super::contract::short_name;
+use super::programme;
 use crate::calls::{in_days, registration, submission, verification, withholding};
 use crate::gateway::{KENANGA, fresh_nik, new_id, worker};
 
@@ -42,7 +43,7 @@ use crate::gateway::{KENANGA, fresh_nik, new_id, worker};
 pub(super) type Example = fn(&Cast) -> Vec<u8>;
 
 /// The methods without an example, each with the reason. The list may only shrink: a method that
-/// the gateway serves has an example in [`EXAMPLES`].
+/// the gateway serves has an example among [`examples`].
 pub(super) const EXCEPTIONS: [(&str, &str); 2] = [
     ("ConnectorService/Deliver", "the gateway calls it on a ministry's side and does not serve it"),
     ("ConnectorService/Lookup", "the gateway calls it on a ministry's side and does not serve it"),
@@ -51,13 +52,19 @@ pub(super) const EXCEPTIONS: [(&str, &str); 2] = [
 /// The example of a method.
 pub(super) fn example(method: &Method) -> Option<Example> {
     let name = short_name(method);
-    EXAMPLES.iter().find(|(of, _)| *of == name).map(|(_, example)| *example)
+    examples().find(|(of, _)| **of == name).map(|(_, example)| *example)
+}
+
+/// The examples of all services by the names of their methods.
+pub(super) fn examples() -> impl Iterator<Item = &'static (&'static str, Example)> {
+    EXAMPLES.iter().chain(programme::EXAMPLES)
 }
 
 const KEMENDES: i32 = common::AgencyKind::Kemendes as i32;
 
-/// The examples. Those that can be sent once draw what they change from the cast's pools.
-pub(super) const EXAMPLES: &[(&str, Example)] = &[
+/// The examples but the programme's. Those that can be sent once draw what they change from the
+/// cast's pools.
+const EXAMPLES: &[(&str, Example)] = &[
     ("AccessService/WhoAmI", |_| WhoAmIRequest {}.encode_to_vec()),
     ("AdminService/DiscardDelivery", |cast| {
         let (request_id, delivery_id) = (new_id(), cast.deliveries.draw());
@@ -198,10 +205,7 @@ pub(super) const EXAMPLES: &[(&str, Example)] = &[
     ("WorkerService/AdvanceStage", |cast| advance_stage(&cast.spare_workers.draw())),
     ("WorkerService/GetWorker", |cast| get_worker(&cast.near.worker_id)),
     ("WorkerService/ListFamilyMembers", |cast| list_family_members(&cast.near.worker_id)),
-    ("WorkerService/ListWorkers", |_| {
-        ListWorkersRequest { region_code: KENANGA.into(), page_size: 500, ..Default::default() }
-            .encode_to_vec()
-    }),
+    ("WorkerService/ListWorkers", |_| list_workers(KENANGA)),
     ("WorkerService/LookupWorker", |cast| lookup_worker(&cast.near.person.nik)),
     ("WorkerService/RegisterWorker", |_| registration(&fresh_nik()).encode_to_vec()),
     ("WorkerService/UpdateWorker", |cast| update_worker(&cast.spare_workers.draw())),
@@ -213,6 +217,11 @@ pub(super) fn list_disclosures(nik: &str) -> Vec<u8> {
 
 pub(super) fn get_worker(worker_id: &str) -> Vec<u8> {
     GetWorkerRequest { worker_id: worker_id.into() }.encode_to_vec()
+}
+
+pub(super) fn list_workers(region_code: &str) -> Vec<u8> {
+    let region_code = region_code.into();
+    ListWorkersRequest { region_code, page_size: 500, ..Default::default() }.encode_to_vec()
 }
 
 pub(super) fn lookup_worker(nik: &str) -> Vec<u8> {

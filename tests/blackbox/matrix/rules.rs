@@ -3,6 +3,7 @@
 
 use desmigratif_core::access::AgencyKind::{self, Clinic, Kemnaker};
 use desmigratif_proto::health::v1::SubmitClearancesRequest;
+use desmigratif_proto::programme::v1::{Pillar, Role, ServiceStatus};
 use desmigratif_proto::worker::v1::{AdvanceStageRequest, Stage, UpdateWorkerRequest};
 use desmigratif_proto::{ClassSet, METHODS};
 use prost::Message as _;
@@ -10,15 +11,16 @@ use tonic::Code;
 
 use super::cast::{Cast, holder};
 use super::contract::{Contract, short_name};
-use super::{call, holds_only, requests};
+use super::{call, holds_only, programme, requests};
 use crate::calls::{registration_of, submission};
-use crate::gateway::{new_id, reason};
+use crate::gateway::{KENANGA, new_id, reason};
+use crate::programme::records::{activity, assignment, service};
 
 /// What is answered without a refusal.
 const ANSWERED: &str = "";
 
-/// Who calls which method, with which request, and for which reason it is refused.
-type Case = (AgencyKind, &'static str, Vec<u8>, &'static str);
+/// Who calls which method for which purpose, with which request, and for which reason it is refused.
+type Case = (AgencyKind, &'static str, &'static str, Vec<u8>, &'static str);
 
 /// Kemnaker's calls.
 fn of_workers(cast: &Cast) -> Vec<Case> {
@@ -33,11 +35,12 @@ fn of_workers(cast: &Cast) -> Vec<Case> {
     let outdated = UpdateWorkerRequest::decode(update.as_slice()).unwrap();
     let outdated = UpdateWorkerRequest { etag: "77".into(), ..outdated };
     let again = registration_of(&near.person).encode_to_vec();
-    vec![
-        (Kemnaker, "WorkerService/RegisterWorker", again, "ALREADY_EXISTS"),
-        (Kemnaker, "WorkerService/AdvanceStage", returned.encode_to_vec(), "STAGE_REFUSED"),
-        (Kemnaker, "WorkerService/UpdateWorker", outdated.encode_to_vec(), "ETAG_MISMATCH"),
-    ]
+    let cases = [
+        ("WorkerService/RegisterWorker", again, "ALREADY_EXISTS"),
+        ("WorkerService/AdvanceStage", returned.encode_to_vec(), "STAGE_REFUSED"),
+        ("WorkerService/UpdateWorker", outdated.encode_to_vec(), "ETAG_MISMATCH"),
+    ];
+    of(Kemnaker, "placement-screening", cases)
 }
 
 /// A clinic's calls.
@@ -53,24 +56,58 @@ fn of_clearances(cast: &Cast) -> Vec<Case> {
     let revoked = cast.spare_clearances.draw();
     let revoke = || requests::revoke_clearance(&revoked);
     let submit = "MedicalClearanceService/SubmitClearance";
-    vec![
-        (Clinic, submit, again.encode_to_vec(), "ALREADY_EXISTS"),
-        (Clinic, "MedicalClearanceService/SubmitClearances", item, "ALREADY_EXISTS"),
-        (Clinic, submit, first.encode_to_vec(), ANSWERED),
-        (Clinic, submit, other.encode_to_vec(), "IDEMPOTENCY_MISMATCH"),
-        (Clinic, "MedicalClearanceService/RevokeClearance", revoke(), ANSWERED),
-        (Clinic, "MedicalClearanceService/RevokeClearance", revoke(), "CLEARANCE_REVOKED"),
-    ]
+    let cases = [
+        (submit, again.encode_to_vec(), "ALREADY_EXISTS"),
+        ("MedicalClearanceService/SubmitClearances", item, "ALREADY_EXISTS"),
+        (submit, first.encode_to_vec(), ANSWERED),
+        (submit, other.encode_to_vec(), "IDEMPOTENCY_MISMATCH"),
+        ("MedicalClearanceService/RevokeClearance", revoke(), ANSWERED),
+        ("MedicalClearanceService/RevokeClearance", revoke(), "CLEARANCE_REVOKED"),
+    ];
+    of(Clinic, "clearance-submission", cases)
+}
+
+/// Kemnaker's calls about the programme.
+fn of_the_programme(cast: &Cast) -> Vec<Case> {
+    let undesignated = cast.programme.undesignated.draw();
+    let health = service(KENANGA, "health", ServiceStatus::Active).encode_to_vec();
+    let again = programme::designate_village(KENANGA);
+    let mut outdated = activity(KENANGA, Pillar::Cooperative);
+    outdated.activity.as_mut().unwrap().activity_id.clone_from(&cast.programme.activity);
+    outdated.etag = "77".into();
+    // Somebody is in charge of Kenanga.
+    let mut filled = assignment(Role::PersonInCharge, KENANGA, &cast.near.person.nik);
+    filled.name.clone_from(&cast.near.person.name);
+    let elsewhere = programme::record_activity(&undesignated, "");
+    let nowhere = programme::assign_officer(&undesignated, &cast.near.person.nik);
+    let cases = [
+        ("PillarService/RecordActivity", elsewhere, "VILLAGE_NOT_DESIGNATED"),
+        ("PillarService/RecordActivity", outdated.encode_to_vec(), "ETAG_MISMATCH"),
+        ("ProgrammeService/AssignOfficer", nowhere, "VILLAGE_NOT_DESIGNATED"),
+        ("ProgrammeService/AssignOfficer", filled.encode_to_vec(), "POST_REFUSED"),
+        ("ProgrammeService/DesignateVillage", again, "ALREADY_EXISTS"),
+        ("SectorMapService/ReportSectorService", health, "SECTOR_NOT_REPORTED"),
+    ];
+    of(Kemnaker, "programme-planning", cases)
+}
+
+/// What an agency of a kind calls for a purpose.
+fn of<const N: usize>(
+    kind: AgencyKind,
+    purpose: &'static str,
+    cases: [(&'static str, Vec<u8>, &'static str); N],
+) -> Vec<Case> {
+    let case = |(method, request, refused)| (kind, purpose, method, request, refused);
+    cases.into_iter().map(case).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_by_the_rules_holds_nothing_of_the_person_it_was_judged_by() {
     let cast = Cast::start().await;
     let contract = Contract::load();
-    let cases = [of_workers(&cast), of_clearances(&cast)].concat();
-    for (kind, name, request, expected) in cases {
+    let cases = [of_workers(&cast), of_clearances(&cast), of_the_programme(&cast)].concat();
+    for (kind, purpose, name, request, expected) in cases {
         let method = METHODS.iter().find(|method| short_name(method) == name).unwrap();
-        let purpose = if kind == Kemnaker { "placement-screening" } else { "clearance-submission" };
         let mut caller = cast.caller(&holder(kind)).await;
         let answer = call(&mut caller, method, Some(purpose), &request).await;
         let status = answer.status.as_ref().unwrap();

@@ -4,13 +4,13 @@ use desmigratif_core::access::{Classes, DataClass};
 use desmigratif_core::name::PersonName;
 use desmigratif_core::nik::Nik;
 use desmigratif_core::ports::store::{Expect, Query};
-use desmigratif_core::programme::{Officer, Post, PostRefused, Role, Roster, Station};
+use desmigratif_core::programme::{Officer, Post, Role, Roster, Station};
 use desmigratif_core::record::{Key, Kind, Record};
 use jiff::civil::Date;
 use uuid::Uuid;
 
 use super::super::{Call, Change, Disclosed, Error, Exchange, reach};
-use super::designation_key;
+use super::{about_nobody, designation_key};
 
 /// What is stated of an officer.
 #[derive(Clone, PartialEq)]
@@ -75,22 +75,26 @@ impl Exchange {
         Ok((change, id))
     }
 
-    /// Decides on ending an officer's time.
+    /// Decides on ending an officer's time. Of one who was erased the post is left, and must not stay
+    /// filled for ever: it is ended all the same. That is why the rosters are asked where an officer
+    /// serves, and not the officer's own record.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::PostRefused`] when the officer is not in office on that day.
     pub async fn end_officer(&self, call: &Call, id: Uuid, last: Date) -> Result<Change, Error> {
+        self.mirror.current().await?;
+        let station = self.mirror.villages(|villages| villages.station_of(id));
+        let station = station.ok_or(Error::NotFound(Kind::Officer))?;
+        self.reaches_station(call, station)?;
+        let (mut roster, of_roster) = self.roster(station).await?;
+        roster.end(id, last).map_err(Error::PostRefused)?;
         let key = Key { kind: Kind::Officer, id: id.to_string() };
-        let stored = self.store.get(&key).await?.ok_or(Error::NotFound(Kind::Officer))?;
+        let Some(stored) = self.store.get(&key).await? else {
+            return Ok(about_nobody(Record::Roster(roster), expected(of_roster)));
+        };
         let version = stored.version;
         let mut officer =
             stored.record.into_officer().ok_or_else(|| Error::misfiled(Kind::Officer))?;
-        self.reaches_station(call, officer.station)?;
-        let (mut roster, of_roster) = self.roster(officer.station).await?;
-        roster.end(id, last).map_err(Error::PostRefused)?;
-        if officer.until.is_some_and(|until| until < last) {
-            return Err(Error::PostRefused(PostRefused::NotInOffice));
-        }
         officer.until = Some(last);
         let subject = officer.subject;
         let expect = Expect::Version(version);

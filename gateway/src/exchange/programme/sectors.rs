@@ -154,6 +154,10 @@ fn map(villages: &Villages, rules: &Rules, region: Option<RegionCode>, query: Ma
     let mut shown = Vec::new();
     for village in villages.known(region) {
         let it = judge(villages, rules, village, query.on);
+        // Its designation is over, or to come, and nobody serves it.
+        if !it.designated && it.sectors.is_empty() {
+            continue;
+        }
         total.count(&it);
         let part = village.district().up_to(below);
         // A district has no parts but its villages.
