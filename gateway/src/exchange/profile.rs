@@ -11,6 +11,7 @@ use desmigratif_core::stage::Stage;
 use desmigratif_core::village_index::VillageIndex;
 
 use super::freshness::{Found, Freshness, Kept, Wanted};
+use super::programme::BriefingVillage;
 use super::{Call, Error, Exchange, Nearby};
 
 /// How many of the nearest facilities a profile shows.
@@ -27,6 +28,8 @@ pub struct Profile {
     pub standings: Found<Vec<FacilityStanding>>,
     /// The village's development index; the inner value is absent when it has none (Kemendes).
     pub index: Found<Option<VillageIndex>>,
+    /// What the programme does in the village; `None` when it is not designated.
+    pub programme: Option<BriefingVillage>,
 }
 
 impl Exchange {
@@ -59,7 +62,8 @@ impl Exchange {
             self.find(call, freshness, standings),
             self.find(call, freshness, index),
         );
-        Ok(Profile { workforce, facilities, standings, index })
+        let programme = self.programme_in(village).await?;
+        Ok(Profile { workforce, facilities, standings, index, programme })
     }
 
     async fn workforce(&self, village: VillageCode) -> Result<Wanted<Workforce>, Error> {

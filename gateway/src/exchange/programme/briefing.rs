@@ -169,17 +169,38 @@ impl Exchange {
                 .map(|it| self.briefing_village(villages, it.village, it.year, on))
                 .collect()
         });
-        let year = on.year().to_string();
         for it in &mut found {
-            let place = it.village.digits();
-            it.workers = sum(self.store.tally(Kind::Worker, &place).await?.iter());
-            let activities = self.store.tally(Kind::Activity, &place).await?;
-            let of_year: BTreeSet<_> =
-                activities.iter().filter(|it| it.facet == year).map(|it| &*it.state).collect();
-            it.active_pillars = Pillar::ALL.to_vec();
-            it.active_pillars.retain(|pillar| of_year.contains(pillar.as_str()));
+            self.count_in(it, on).await?;
         }
         Ok(found)
+    }
+
+    /// What the programme does in a village today; `None` when it is not designated.
+    pub(in crate::exchange) async fn programme_in(
+        &self,
+        village: VillageCode,
+    ) -> Result<Option<BriefingVillage>, Error> {
+        self.mirror.current().await?;
+        let on = self.clock.today();
+        let found = self.mirror.villages(|villages| {
+            let designation = villages.designation(village).filter(|it| it.in_force_on(on))?;
+            Some(self.briefing_village(villages, village, designation.year, on))
+        });
+        let Some(mut found) = found else { return Ok(None) };
+        self.count_in(&mut found, on).await?;
+        Ok(Some(found))
+    }
+
+    /// Fills in what the store counts of a village.
+    async fn count_in(&self, it: &mut BriefingVillage, on: Date) -> Result<(), Error> {
+        let (place, year) = (it.village.digits(), on.year().to_string());
+        it.workers = sum(self.store.tally(Kind::Worker, &place).await?.iter());
+        let activities = self.store.tally(Kind::Activity, &place).await?;
+        let of_year: BTreeSet<_> =
+            activities.iter().filter(|it| it.facet == year).map(|it| &*it.state).collect();
+        it.active_pillars = Pillar::ALL.to_vec();
+        it.active_pillars.retain(|pillar| of_year.contains(pillar.as_str()));
+        Ok(())
     }
 
     /// What memory tells of a village; the rest is filled in.

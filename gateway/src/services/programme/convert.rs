@@ -67,7 +67,7 @@ pub(super) fn role_or_all(of: Option<Role>) -> wire_v1::Role {
 }
 
 /// A year, for the wire.
-pub(super) fn year(year: i16) -> u32 {
+pub(in crate::services) fn year(year: i16) -> u32 {
     u32::try_from(year).unwrap_or(0)
 }
 
@@ -195,7 +195,10 @@ pub(super) fn family(family: &ParentingFamily) -> wire_v1::ParentingFamily {
 }
 
 /// How a sector stands in a village, for the wire.
-pub(super) fn sector_standing(it: &SectorStanding, rules: &Rules) -> wire_v1::SectorStanding {
+pub(in crate::services) fn sector_standing(
+    it: &SectorStanding,
+    rules: &Rules,
+) -> wire_v1::SectorStanding {
     let standing = match it.standing {
         Standing::Covered => wire_v1::Standing::Covered,
         Standing::Missing => wire_v1::Standing::Missing,

@@ -8,13 +8,15 @@ use desmigratif_core::village_index::{Category, IndexKind};
 use desmigratif_proto::Path;
 use desmigratif_proto::village::v1::{
     DevelopmentPart, FacilityStanding, GetVillageProfileRequest, GetVillageProfileResponse,
-    HealthPart, NearbyFacility, VillageIndexKind, WorkforcePart,
+    HealthPart, NearbyFacility, ProgrammePart, VillageIndexKind, WorkforcePart,
 };
 
 use super::super::flow::{DisclosureRequest, Read, receipted};
+use super::super::programme::convert;
 use super::super::reading::Reading;
 use super::super::wire;
 use super::village_to_wire;
+use crate::exchange::programme::BriefingVillage;
 use crate::exchange::{Call, Disclosed, Error, Exchange, Freshness, Profile};
 
 receipted!(GetVillageProfileResponse);
@@ -52,11 +54,23 @@ impl DisclosureRequest for GetVillageProfileRequest {
             workforce: Some(workforce(&profile)),
             health: Some(health(&profile)),
             development: Some(development(&profile)),
+            programme: profile.programme.as_ref().map(|it| programme(exchange, it)),
             receipt: None,
         };
         let fresh = profile.index.value.flatten().filter(|_| profile.index.renewed);
         let copies = fresh.map(Record::VillageIndex).into_iter().collect();
         Ok(Disclosed { value, subjects: Vec::new(), copies })
+    }
+}
+
+fn programme(exchange: &Exchange, it: &BriefingVillage) -> ProgrammePart {
+    let problems = it.problems.iter();
+    ProgrammePart {
+        year: convert::year(it.year),
+        facilitators: u32::try_from(it.facilitators).unwrap_or(u32::MAX),
+        person_in_charge: it.person_in_charge,
+        active_pillars: it.active_pillars.iter().map(|it| convert::pillar(*it).into()).collect(),
+        problems: problems.map(|it| convert::sector_standing(it, &exchange.rules)).collect(),
     }
 }
 
