@@ -49,7 +49,7 @@ macro_rules! each_request {
             village: GetVillageRequest, BatchGetVillagesRequest, ListVillagesRequest,
                 SearchVillagesRequest, ListRegionsRequest, ResolveCodeRequest,
                 GetVillageProfileRequest;
-            worker: RegisterWorkerRequest, GetWorkerRequest, LookupWorkerRequest,
+            worker: RegisterWorkerRequest, RegisterWorkersRequest, GetWorkerRequest, LookupWorkerRequest,
                 ListWorkersRequest, UpdateWorkerRequest, AdvanceStageRequest,
                 AddFamilyMemberRequest, ListFamilyMembersRequest;
         }

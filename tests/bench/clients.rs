@@ -111,6 +111,7 @@ impl Caller for SubmitClearance {
         let request = SubmitClearanceRequest {
             request_id: Uuid::now_v7().to_string(),
             clearance: Some(clearance(&self.nik)),
+            validate_only: false,
         };
         let request = stating("clearance-submission", request);
         let answer = self.client.submit_clearance(request).await?.into_inner();
@@ -159,6 +160,7 @@ pub(crate) async fn register_workers(
         let request = RegisterWorkerRequest {
             request_id: Uuid::now_v7().to_string(),
             worker: Some(worker(&nik, village)),
+            validate_only: false,
         };
         client
             .register_worker(stating("placement-screening", request))

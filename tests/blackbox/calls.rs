@@ -23,12 +23,16 @@ use crate::gateway::{clearance, new_id, stating, worker};
 
 /// A request to register a worker with this NIK.
 pub(crate) fn registration(nik: &str) -> RegisterWorkerRequest {
-    RegisterWorkerRequest { request_id: new_id(), worker: Some(worker(nik)) }
+    RegisterWorkerRequest { request_id: new_id(), worker: Some(worker(nik)), validate_only: false }
 }
 
 /// A request to hand in the clearance of a worker with this NIK.
 pub(crate) fn submission(nik: &str) -> SubmitClearanceRequest {
-    SubmitClearanceRequest { request_id: new_id(), clearance: Some(clearance(nik)) }
+    SubmitClearanceRequest {
+        request_id: new_id(),
+        clearance: Some(clearance(nik)),
+        validate_only: false,
+    }
 }
 
 /// A request to withhold what Kemnaker reads and changes of a person, from yesterday until tomorrow.

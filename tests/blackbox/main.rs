@@ -35,6 +35,7 @@ mod process;
 mod raw;
 mod reload;
 mod startup;
+mod streams;
 mod tidy;
 mod walk;
 mod witness;

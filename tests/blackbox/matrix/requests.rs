@@ -17,8 +17,7 @@ use desmigratif_proto::audit::v1::{
 use desmigratif_proto::common::v1 as common;
 use desmigratif_proto::health::v1::{
     FindNearestFacilitiesRequest, GetClearanceRequest, GetFacilityRequest, ListClearancesRequest,
-    ListFacilitiesRequest, RevocationReason, RevokeClearanceRequest, SubmitClearancesRequest,
-    VerifyCertificateRequest,
+    ListFacilitiesRequest, RevocationReason, RevokeClearanceRequest, SubmitClearancesRequest, VerifyCertificateRequest,
 };
 use desmigratif_proto::identity::v1::{BatchVerifyIdentitiesRequest, VerifyIdentityRequest};
 use desmigratif_proto::village::v1::{
@@ -27,7 +26,8 @@ use desmigratif_proto::village::v1::{
 };
 use desmigratif_proto::worker::v1::{
     AddFamilyMemberRequest, AdvanceStageRequest, GetWorkerRequest, ListFamilyMembersRequest,
-    ListWorkersRequest, LookupWorkerRequest, Stage, UpdateWorkerRequest,
+    ListWorkersRequest, LookupWorkerRequest, RegisterWorkerRequest, RegisterWorkersRequest, Stage,
+    UpdateWorkerRequest,
 };
 use desmigratif_sandbox::people::Candidate;
 use prost::Message as _;
@@ -192,6 +192,7 @@ pub(super) const EXAMPLES: &[(&str, Example)] = &[
     }),
     ("WorkerService/LookupWorker", |cast| lookup_worker(&cast.near.person.nik)),
     ("WorkerService/RegisterWorker", |_| registration(&fresh_nik()).encode_to_vec()),
+    ("WorkerService/RegisterWorkers", |_| register_workers(registration(&fresh_nik()))),
     ("WorkerService/UpdateWorker", |cast| update_worker(&cast.spare_workers.draw())),
 ];
 
@@ -254,6 +255,10 @@ pub(super) fn submit_clearance(nik: &str) -> Vec<u8> {
 
 pub(super) fn submit_clearances(nik: &str) -> Vec<u8> {
     SubmitClearancesRequest { item: Some(submission(nik)) }.encode_to_vec()
+}
+
+pub(super) fn register_workers(registration: RegisterWorkerRequest) -> Vec<u8> {
+    RegisterWorkersRequest { item: Some(registration) }.encode_to_vec()
 }
 
 pub(super) fn verify_certificate(facility_id: &str, certificate_number: &str) -> Vec<u8> {
