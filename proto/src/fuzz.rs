@@ -38,7 +38,8 @@ macro_rules! each_request {
             connector: DeliverRequest, LookupRequest;
             health: SubmitClearanceRequest, SubmitClearancesRequest, GetClearanceRequest,
                 ListClearancesRequest, RevokeClearanceRequest, VerifyCertificateRequest,
-                GetFacilityRequest, ListFacilitiesRequest, FindNearestFacilitiesRequest;
+                GetFacilityRequest, RegisterFacilityRequest, ListFacilitiesRequest,
+                FindNearestFacilitiesRequest, ListUnderservedVillagesRequest;
             identity: VerifyIdentityRequest, BatchVerifyIdentitiesRequest;
             programme: DesignateVillageRequest, EndDesignationRequest, ListDesignationsRequest,
                 AssignOfficerRequest, EndOfficerRequest, ListOfficersRequest,

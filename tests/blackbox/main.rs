@@ -18,6 +18,7 @@ mod durability;
 mod edge;
 mod erasure;
 mod evidence;
+mod facilities;
 mod faults;
 mod folder;
 mod freshness;

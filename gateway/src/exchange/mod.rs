@@ -51,7 +51,7 @@ pub use clearance::{ClearanceList, NewClearance, WhoseClearance};
 pub use deliveries::{AdapterView, Replayed, Which};
 pub use disclose::{Disclosed, Disclosure};
 pub use error::Error;
-pub use facility::{FacilityIndex, Nearby};
+pub use facility::{FacilityIndex, Nearby, Remote, Remoteness};
 pub use feed::Feed;
 pub use freshness::{Availability, Bounds, Found, Freshness, Why};
 pub use identity::Verified;

@@ -40,6 +40,19 @@ impl Change {
             classes,
         }
     }
+
+    /// The change that writes one record that is about nobody.
+    #[must_use]
+    pub fn about_nobody(record: Record, expect: Expect, classes: Classes) -> Self {
+        Self {
+            writes: vec![(record, expect)],
+            unchanged: Vec::new(),
+            orders: Vec::new(),
+            erase: None,
+            subjects: Vec::new(),
+            classes,
+        }
+    }
 }
 
 impl Exchange {

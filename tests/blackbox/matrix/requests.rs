@@ -17,7 +17,8 @@ use desmigratif_proto::audit::v1::{
 use desmigratif_proto::common::v1 as common;
 use desmigratif_proto::health::v1::{
     FindNearestFacilitiesRequest, GetClearanceRequest, GetFacilityRequest, ListClearancesRequest,
-    ListFacilitiesRequest, RevocationReason, RevokeClearanceRequest, SubmitClearancesRequest, VerifyCertificateRequest,
+    ListFacilitiesRequest, ListUnderservedVillagesRequest, RegisterFacilityRequest,
+    RevocationReason, RevokeClearanceRequest, SubmitClearancesRequest, VerifyCertificateRequest,
 };
 use desmigratif_proto::identity::v1::{BatchVerifyIdentitiesRequest, VerifyIdentityRequest};
 use desmigratif_proto::village::v1::{
@@ -34,7 +35,7 @@ use prost::Message as _;
 
 use super::cast::{Cast, agency, member, signing_request};
 use super::contract::short_name;
-use crate::calls::{in_days, registration, submission, verification, withholding};
+use crate::calls::{facility, in_days, registration, submission, verification, withholding};
 use crate::gateway::{KENANGA, fresh_nik, new_id, worker};
 
 /// An example, made of the cast's records: its bytes.
@@ -149,6 +150,16 @@ pub(super) const EXAMPLES: &[(&str, Example)] = &[
         GetFacilityRequest { facility_id: cast.near.facility_id.into() }.encode_to_vec()
     }),
     ("FacilityService/ListFacilities", |_| ListFacilitiesRequest::default().encode_to_vec()),
+    ("FacilityService/ListUnderservedVillages", |_| {
+        let region_code = "32.12".into();
+        ListUnderservedVillagesRequest { region_code, beyond_km: 1.0, ..Default::default() }
+            .encode_to_vec()
+    }),
+    ("FacilityService/RegisterFacility", |_| {
+        let facility = Some(facility("klinik-contoh"));
+        RegisterFacilityRequest { request_id: new_id(), facility, ..Default::default() }
+            .encode_to_vec()
+    }),
     ("MedicalClearanceService/GetClearance", |cast| get_clearance(&cast.near.clearance_id)),
     ("MedicalClearanceService/ListClearances", |cast| list_clearances(&cast.near.worker_id)),
     ("MedicalClearanceService/RevokeClearance", |cast| {
