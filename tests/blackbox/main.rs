@@ -25,6 +25,7 @@ mod freshness;
 mod full_disk;
 mod gateway;
 mod idempotency;
+mod import;
 mod input;
 mod journal;
 mod limits;

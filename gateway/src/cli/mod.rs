@@ -6,6 +6,7 @@ mod check;
 mod dev;
 mod gate;
 mod gauges;
+mod import;
 mod keys;
 mod memory;
 mod ministries;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use audit::AuditVerb;
+use import::ImportVerb;
 use keys::KeysVerb;
 use operate::{AdaptersVerb, AgenciesVerb, DeliveriesVerb, SandboxVerb, SubjectsVerb};
 use policy::PolicyVerb;
@@ -84,6 +86,9 @@ enum Verb {
     /// Answer what a person demands of the exchange: who read what, erase the person
     #[command(subcommand)]
     Subjects(SubjectsVerb),
+    /// Bring an office's tables into the exchange: workers, clearances, facilities
+    #[command(subcommand)]
+    Import(ImportVerb),
     /// Make the simulated ministries of `dev` fail, and lift it
     #[command(subcommand)]
     Sandbox(SandboxVerb),
@@ -216,6 +221,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Adapters(verb) => operate::run(verb.run()),
         Verb::Deliveries(verb) => operate::run(verb.run()),
         Verb::Subjects(verb) => operate::run(verb.run()),
+        Verb::Import(verb) => operate::run(verb.run()),
         Verb::Sandbox(verb) => operate::run(verb.run()),
         Verb::Policy(verb) => verb.run(),
         Verb::Audit(verb) => audit::run(verb),
