@@ -39,7 +39,8 @@ macro_rules! each_request {
             exchange: WatchChangesRequest, GetHeadRequest;
             health: SubmitClearanceRequest, SubmitClearancesRequest, GetClearanceRequest,
                 ListClearancesRequest, RevokeClearanceRequest, VerifyCertificateRequest,
-                GetFacilityRequest, ListFacilitiesRequest, FindNearestFacilitiesRequest;
+                GetFacilityRequest, RegisterFacilityRequest, ListFacilitiesRequest,
+                FindNearestFacilitiesRequest, ListUnderservedVillagesRequest;
             identity: VerifyIdentityRequest, BatchVerifyIdentitiesRequest;
             programme: DesignateVillageRequest, EndDesignationRequest, ListDesignationsRequest,
                 AssignOfficerRequest, EndOfficerRequest, ListOfficersRequest,
@@ -50,7 +51,7 @@ macro_rules! each_request {
             village: GetVillageRequest, BatchGetVillagesRequest, ListVillagesRequest,
                 SearchVillagesRequest, ListRegionsRequest, ResolveCodeRequest,
                 GetVillageProfileRequest;
-            worker: RegisterWorkerRequest, GetWorkerRequest, LookupWorkerRequest,
+            worker: RegisterWorkerRequest, RegisterWorkersRequest, GetWorkerRequest, LookupWorkerRequest,
                 ListWorkersRequest, UpdateWorkerRequest, AdvanceStageRequest,
                 AddFamilyMemberRequest, ListFamilyMembersRequest;
         }

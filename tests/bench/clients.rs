@@ -147,6 +147,7 @@ pub(crate) fn submission(nik: &str) -> SubmitClearanceRequest {
     SubmitClearanceRequest {
         request_id: Uuid::now_v7().to_string(),
         clearance: Some(clearance(nik)),
+        validate_only: false,
     }
 }
 
@@ -162,6 +163,7 @@ pub(crate) async fn register_workers<'a>(
         let request = RegisterWorkerRequest {
             request_id: Uuid::now_v7().to_string(),
             worker: Some(worker(&nik, village)),
+            validate_only: false,
         };
         client
             .register_worker(stating("placement-screening", request))

@@ -9,8 +9,9 @@
 //!
 //! Words after `--` choose parts of it: `edge` (decisions, reads, writes, searches, start),
 //! `pass-through` (an identity check beside the same call without the gateway), `one-down` (one
-//! ministry fails, the others' callers go on), `feed` (from a commit to those who watch) and
-//! `outbox`, which takes `deliveries=NUMBER`. All by default.
+//! ministry fails, the others' callers go on), `feed` (from a commit to those who watch), `outbox`,
+//! which takes `deliveries=NUMBER`, and `import`, which takes `import=NUMBER` (up to 999,900). All by
+//! default.
 //!
 //! Ends with 0 whether targets are met or not, and with 1 when anything fails.
 
@@ -21,6 +22,7 @@ mod clients;
 mod closed_loop;
 mod decision;
 mod feed;
+mod import;
 mod ministries;
 mod one_down;
 mod outbox;
@@ -71,18 +73,29 @@ fn main() -> ExitCode {
 }
 
 /// The parts, in the order in which they run.
-const PARTS: [&str; 5] = ["edge", "pass-through", "one-down", "feed", "outbox"];
+const PARTS: [&str; 6] = ["edge", "pass-through", "one-down", "feed", "outbox", "import"];
 /// Deliveries of the outbox unless the command line says otherwise.
 const DELIVERIES: u32 = 200_000;
+/// Workers of the imported table unless the command line says otherwise.
+const WORKERS: u32 = 100_000;
+/// As many as have a NIK of their own in it.
+const MOST_WORKERS: u32 = 999_900;
 
 fn bench(given: &[&str]) -> Result<()> {
     let mut parts = Vec::new();
-    let mut deliveries = DELIVERIES;
+    let (mut deliveries, mut workers) = (DELIVERIES, WORKERS);
     for word in given {
-        match word.strip_prefix("deliveries=") {
-            Some(number) => deliveries = number.parse().context("deliveries=NUMBER")?,
-            None if *word == "--bench" => {}
-            None => {
+        match word.split_once('=') {
+            Some(("deliveries", number)) => {
+                deliveries = number.parse().context("deliveries=NUMBER")?;
+            }
+            Some(("import", number)) => {
+                workers = number.parse().context("import=NUMBER")?;
+                ensure!((1..=MOST_WORKERS).contains(&workers), "import={workers} is too many");
+                parts.push("import");
+            }
+            _ if *word == "--bench" => {}
+            _ => {
                 ensure!(PARTS.contains(word), "no part is called {word}; there are {PARTS:?}");
                 parts.push(*word);
             }
@@ -104,6 +117,7 @@ fn bench(given: &[&str]) -> Result<()> {
             "pass-through" => runtime.block_on(pass_through::compare(data.path(), &mut table))?,
             "one-down" => runtime.block_on(one_down::compare(data.path(), &mut table))?,
             "feed" => runtime.block_on(feed::measure(data.path(), &mut table))?,
+            "import" => import::measure(data.path(), workers, &mut table)?,
             _ => runtime.block_on(outbox::measure(data.path(), deliveries, &mut table))?,
         }
         table.print();

@@ -2,9 +2,12 @@
 
 use desmigratif_core::ports::clock::{Clock as _, SystemClock};
 use desmigratif_proto::audit::v1::WithholdDisclosuresRequest;
-use desmigratif_proto::common::v1::{BirthDate, DatePrecision, Freshness, Sex};
+use desmigratif_proto::common::v1::{BirthDate, DatePrecision, Freshness, LatLng, Sex};
 use desmigratif_proto::health::v1::medical_clearance_service_client::MedicalClearanceServiceClient;
-use desmigratif_proto::health::v1::{SubmitClearanceRequest, SubmitClearanceResponse};
+use desmigratif_proto::health::v1::{
+    DesignationPeriod, FacilityClass, FacilityDetails, SubmitClearanceRequest,
+    SubmitClearanceResponse,
+};
 use desmigratif_proto::identity::v1::identity_service_client::IdentityServiceClient;
 use desmigratif_proto::identity::v1::{
     IdentityElements, VerifyIdentityRequest, VerifyIdentityResponse,
@@ -19,16 +22,33 @@ use desmigratif_sandbox::people::Candidate;
 use tonic::Status;
 use tonic::transport::Channel;
 
-use crate::gateway::{clearance, new_id, stating, worker};
+use crate::gateway::{KENANGA, clearance, new_id, stating, worker};
 
 /// A request to register a worker with this NIK.
 pub(crate) fn registration(nik: &str) -> RegisterWorkerRequest {
-    RegisterWorkerRequest { request_id: new_id(), worker: Some(worker(nik)) }
+    RegisterWorkerRequest { request_id: new_id(), worker: Some(worker(nik)), validate_only: false }
 }
 
 /// A request to hand in the clearance of a worker with this NIK.
 pub(crate) fn submission(nik: &str) -> SubmitClearanceRequest {
-    SubmitClearanceRequest { request_id: new_id(), clearance: Some(clearance(nik)) }
+    SubmitClearanceRequest {
+        request_id: new_id(),
+        clearance: Some(clearance(nik)),
+        validate_only: false,
+    }
+}
+
+/// A facility in Kenanga, designated since 2020.
+pub(crate) fn facility(id: &str) -> FacilityDetails {
+    FacilityDetails {
+        facility_id: id.into(),
+        name: "Klinik Utama Contoh".into(),
+        facility_class: FacilityClass::KlinikUtama.into(),
+        village_code: KENANGA.into(),
+        location: Some(LatLng { latitude: -6.4, longitude: 108.3 }),
+        designations: vec![DesignationPeriod { from: "2020-01-01".into(), until: String::new() }],
+        capacity_per_day: 40,
+    }
 }
 
 /// A request to withhold what Kemnaker reads and changes of a person, from yesterday until tomorrow.

@@ -60,6 +60,7 @@ async fn every_broken_rule_is_listed_at_once_and_no_value_echoed() {
             placement: 77,
             documents: vec![1, 0],
         }),
+        validate_only: false,
     };
     let status = register(&kemnaker, request).await.unwrap_err();
     let found = violations(&status);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::geo::Coordinate;
 use crate::region::VillageCode;
+use crate::text::Rule;
 
 /// The class of a facility.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,48 @@ pub struct Designation {
     /// Its last day; none while it is open.
     #[serde(default)]
     pub until: Option<Date>,
+}
+
+/// Why periods are no facility's designations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DesignationError {
+    /// A period ends before it begins.
+    #[error("a period ends before it begins")]
+    EndsBeforeItBegins,
+    /// Two periods have a day in common.
+    #[error("two periods have a day in common")]
+    Overlap,
+}
+
+impl From<DesignationError> for Rule {
+    fn from(error: DesignationError) -> Self {
+        match error {
+            DesignationError::EndsBeforeItBegins => Self::new(
+                "DESIGNATION_ENDS_BEFORE_IT_BEGINS",
+                "must not end before it begins",
+                "tidak boleh berakhir sebelum dimulai",
+            ),
+            DesignationError::Overlap => Self::new(
+                "DESIGNATIONS_OVERLAP",
+                "must have no two periods that share a day",
+                "tidak boleh memuat dua masa penunjukan yang beririsan",
+            ),
+        }
+    }
+}
+
+/// Periods in the order of their first days, if each is one and no two share a day.
+///
+/// # Errors
+/// See [`DesignationError`].
+pub fn in_succession(mut periods: Vec<Designation>) -> Result<Vec<Designation>, DesignationError> {
+    if periods.iter().any(|it| it.until.is_some_and(|until| until < it.from)) {
+        return Err(DesignationError::EndsBeforeItBegins);
+    }
+    periods.sort_by_key(|it| it.from);
+    let overlap =
+        periods.windows(2).any(|pair| pair[0].until.is_none_or(|until| until >= pair[1].from));
+    if overlap { Err(DesignationError::Overlap) } else { Ok(periods) }
 }
 
 /// A facility.
@@ -98,6 +141,21 @@ mod tests {
         ] {
             assert_eq!(facility.designated_on(day), designated, "{day}");
         }
+    }
+
+    #[test]
+    fn periods_follow_one_another() {
+        let period = |from, until| Designation { from, until };
+        let first = period(date(2024, 1, 1), Some(date(2024, 12, 31)));
+        let open = period(date(2025, 1, 1), None);
+        assert_eq!(in_succession(vec![open, first]), Ok(vec![first, open]));
+        assert_eq!(in_succession(Vec::new()), Ok(Vec::new()));
+        let touching = period(date(2024, 12, 31), None);
+        assert_eq!(in_succession(vec![first, touching]), Err(DesignationError::Overlap));
+        let later = period(date(2026, 1, 1), Some(date(2026, 2, 1)));
+        assert_eq!(in_succession(vec![open, later]), Err(DesignationError::Overlap));
+        let backwards = period(date(2024, 2, 1), Some(date(2024, 1, 31)));
+        assert_eq!(in_succession(vec![backwards]), Err(DesignationError::EndsBeforeItBegins));
     }
 
     proptest! {

@@ -38,6 +38,7 @@ mod tests {
 
     /// Every reason and code of the crate with its text.
     fn everything_said() -> Vec<(&'static str, Text)> {
+        use crate::facility::DesignationError as Designation;
         use nik::Error as Nik;
         let rules: Vec<Rule> = [
             Nik::NotDigits,
@@ -55,6 +56,7 @@ mod tests {
         .chain([birth::Error::NotADate, birth::Error::Future, birth::Error::TooOld].map(Rule::from))
         .chain([DateError::NotADate, DateError::Future].map(Rule::from))
         .chain([DateError::IssuedBeforeExamined.into(), NotACountry.into()])
+        .chain([Designation::EndsBeforeItBegins, Designation::Overlap].map(Rule::from))
         .collect();
         let refusals = [
             Refusal::NotNext,

@@ -6,6 +6,7 @@ mod check;
 mod dev;
 mod gate;
 mod gauges;
+mod import;
 mod in_force;
 mod keys;
 mod memory;
@@ -25,6 +26,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use audit::AuditVerb;
+use import::ImportVerb;
 use keys::KeysVerb;
 use operate::{
     AdaptersVerb, AgenciesVerb, BriefingArgs, DeliveriesVerb, SandboxVerb, SubjectsVerb,
@@ -88,6 +90,9 @@ enum Verb {
     /// Answer what a person demands of the exchange: who read what, erase the person
     #[command(subcommand)]
     Subjects(SubjectsVerb),
+    /// Bring an office's tables into the exchange: workers, clearances, facilities
+    #[command(subcommand)]
+    Import(ImportVerb),
     /// Make the simulated ministries of `dev` fail, and lift it
     #[command(subcommand)]
     Sandbox(SandboxVerb),
@@ -226,6 +231,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Adapters(verb) => operate::run(verb.run()),
         Verb::Deliveries(verb) => operate::run(verb.run()),
         Verb::Subjects(verb) => operate::run(verb.run()),
+        Verb::Import(verb) => operate::run(verb.run()),
         Verb::Sandbox(verb) => operate::run(verb.run()),
         Verb::Policy(verb) => verb.run(),
         Verb::Audit(verb) => audit::run(verb),

@@ -38,25 +38,27 @@ pub(super) fn registered(registry: &config::Registry) -> Result<Vec<Record>, Fai
     Ok(records)
 }
 
-/// What of the operator's files the store is to be given: facilities as they stand in the file, but
-/// of agencies only those that are new. Once registered, an agency's life cycle is the operators'
-/// (`desmigratif agencies`): a file must not wake a suspended one at the next start.
+/// What of the operator's files the store is to be given: what is new. Once registered, an agency's
+/// life cycle is the operators' (`desmigratif agencies`) and a facility is Kemenkes's
+/// (`RegisterFacility`): a file must not wake a suspended agency, or bring back a designation that
+/// has ended, at the next start.
 pub(super) async fn not_yet_there(
     store: &dyn Store,
     records: Vec<Record>,
 ) -> Result<Vec<Record>, Failure> {
     let mut wanted = Vec::with_capacity(records.len());
     for record in records {
-        let stored = match &record {
-            Record::Agency(_) => store.get(&record.key()).await,
-            _ => Ok(None),
-        };
-        match stored.map_err(|error| Failure::of("cannot read the store", error))? {
+        match store
+            .get(&record.key())
+            .await
+            .map_err(|error| Failure::of("cannot read the store", error))?
+        {
             None => wanted.push(record),
             Some(stored) if stored.record == record => {}
             Some(_) => tracing::info!(
-                agency = record.key().id,
-                "the registered agency differs from registry.agencies, and holds"
+                kind = record.key().kind.as_str(),
+                id = record.key().id,
+                "what is registered differs from the registry's file, and holds"
             ),
         }
     }

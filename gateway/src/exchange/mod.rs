@@ -55,7 +55,7 @@ pub use deliveries::{AdapterView, Replayed, Which};
 pub use disclose::{Disclosed, Disclosure};
 pub use error::Error;
 pub use evidence::Attested;
-pub use facility::{FacilityIndex, Nearby};
+pub use facility::{FacilityIndex, Nearby, Remote, Remoteness};
 pub use feed::{ChangeEvent, ChangeFilter, Changed, Changes, Feed, Place};
 pub use freshness::{Availability, Bounds, Found, Freshness, Why};
 pub use identity::Verified;

@@ -1,7 +1,7 @@
 //! Submitting a change: one commit of records, journal entry, idempotency and deliveries.
 
-use desmigratif_core::access::{AgencyKind, Classes};
-use desmigratif_core::journal::EntryKind;
+use desmigratif_core::access::{AgencyKind, Classes, DataClass};
+use desmigratif_core::journal::{EntryKind, Receipt};
 use desmigratif_core::ports::store::outbox::{Delivery, Order};
 use desmigratif_core::ports::store::{Commit, Committed, Expect, Write};
 use desmigratif_core::record::{Key, Record};
@@ -40,6 +40,19 @@ impl Change {
             classes,
         }
     }
+
+    /// The change that writes one record that is about nobody.
+    #[must_use]
+    pub fn about_nobody(record: Record, expect: Expect, classes: Classes) -> Self {
+        Self {
+            writes: vec![(record, expect)],
+            unchanged: Vec::new(),
+            orders: Vec::new(),
+            erase: None,
+            subjects: Vec::new(),
+            classes,
+        }
+    }
 }
 
 impl Exchange {
@@ -51,6 +64,44 @@ impl Exchange {
         match call.store_request() {
             Some(request) => Ok(self.store.answered(&request).await?),
             None => Ok(None),
+        }
+    }
+
+    /// Says whether a change would be made as records are now, and makes none. That it was asked is
+    /// an entry, durable before the answer is known to anybody: it tells whether a person is
+    /// registered.
+    ///
+    /// # Errors
+    /// Those with which [`Exchange::submit`] would refuse the change; nothing has been changed.
+    pub async fn rehearse(&self, call: &Call, change: &Change) -> Result<Receipt, Error> {
+        let mut entry = Self::draft(EntryKind::Disclosure, call);
+        entry.subjects.clone_from(&change.subjects);
+        // Of a person it tells no more than that there is a record.
+        let told = Classes::of(&[DataClass::Programme]);
+        entry.classes = if change.subjects.is_empty() { change.classes } else { told };
+        let receipt = self.record(entry, call.credentials.clone()).await?;
+        for (record, expect) in &change.writes {
+            self.expected(record, *expect).await?;
+        }
+        Ok(receipt)
+    }
+
+    /// Looks whether a record could be written now.
+    async fn expected(&self, record: &Record, expect: Expect) -> Result<(), Error> {
+        let key = record.key();
+        let version = self.store.get(&key).await?.map(|stored| stored.version);
+        let expected = match expect {
+            Expect::Any => true,
+            Expect::Absent => version.is_none(),
+            Expect::Version(expected) => version == Some(expected),
+        };
+        if !expected {
+            return Err(Error::EtagMismatch);
+        }
+        let Some(alias) = record.index().alias else { return Ok(()) };
+        match self.store.get_by_alias(key.kind, &alias).await? {
+            Some(other) if other.record.key() != key => Err(Error::AlreadyExists(key.kind)),
+            _ => Ok(()),
         }
     }
 

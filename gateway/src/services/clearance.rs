@@ -22,11 +22,9 @@ use desmigratif_proto::health::v1::{
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
-use super::flow::{
-    ChangeRequest, DisclosureRequest, Items, Read, StreamItem, change, change_stream, disclose,
-    receipted,
-};
+use super::flow::{ChangeRequest, DisclosureRequest, Read, change, disclose, receipted};
 use super::reading::Reading;
+use super::stream::{Items, StreamItem, change_stream};
 use super::{page, wire};
 use crate::exchange::{
     Call, Change, ClearanceList, Disclosed, Error, Exchange, NewClearance, WhoseClearance,
@@ -91,8 +89,18 @@ impl StreamItem for SubmitClearancesRequest {
     type Request = SubmitClearanceRequest;
     type Answer = SubmitClearancesResponse;
 
+    // A crowd that a commit is worth being shared by.
+    const AT_ONCE: usize = 64;
+
     fn into_request(self) -> SubmitClearanceRequest {
         self.item.unwrap_or_default()
+    }
+
+    fn line(request: &SubmitClearanceRequest) -> Option<&str> {
+        match request.clearance.as_ref()?.subject.as_ref()? {
+            Subject::Nik(nik) => Some(nik),
+            Subject::WorkerId(id) => Some(id),
+        }
     }
 
     fn answer(
@@ -171,6 +179,10 @@ impl ChangeRequest for SubmitClearanceRequest {
 
     fn request_id(&self) -> &str {
         &self.request_id
+    }
+
+    fn validate_only(&self) -> bool {
+        self.validate_only
     }
 
     async fn decide(

@@ -5,14 +5,11 @@
 //! - a disclosure leaves only minimised, and only after its entry is durable;
 //! - an invalid request reaches no use case.
 
-use std::sync::Arc;
-
 use desmigratif_core::credentials::Credentials;
 use desmigratif_core::journal;
 use desmigratif_proto::{Minimise, Validate};
 use prost::Message;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::failure::Failure;
@@ -43,6 +40,11 @@ pub(super) trait ChangeRequest: Read {
 
     /// The caller's id for the request, as it was sent.
     fn request_id(&self) -> &str;
+
+    /// Whether the caller only asks what would become of it (AIP-163).
+    fn validate_only(&self) -> bool {
+        false
+    }
 
     /// Decides what to change and what to answer.
     fn decide(
@@ -110,8 +112,10 @@ pub(super) fn permit<M>(request: &Request<M>) -> Result<Permit, Failure> {
 }
 
 /// What the edge puts beside a request.
+#[derive(Clone)]
 pub(super) struct Admitted {
-    permit: Permit,
+    /// The proof that it is allowed.
+    pub(super) permit: Permit,
     /// What its caller was admitted with.
     credentials: Credentials,
     /// Until when it must be answered.
@@ -154,6 +158,10 @@ pub(super) async fn change_one<Q: ChangeRequest>(
         return Err(reading.into_failure());
     };
     let body = request.encode_to_vec();
+    if request.validate_only() {
+        let call = call(exchange, admitted, None, &body);
+        return try_one::<Q>(exchange, &call, input, &reading, &body).await;
+    }
     let call = call(exchange, admitted, Some(id), &body);
     let mut input = Some(input);
     let mut committed = exchange.answered(&call).await?;
@@ -187,58 +195,22 @@ pub(super) async fn change_one<Q: ChangeRequest>(
     Ok(answer)
 }
 
-/// The answers of a stream.
-pub(super) type Items<A> = ReceiverStream<Result<A, Status>>;
-
-/// Answers that may wait for a slow reader before the stream reads no further.
-const WAITING_ANSWERS: usize = 32;
-
-/// An item of a stream of changes.
-pub(super) trait StreamItem: Send + 'static {
-    /// The request that it holds.
-    type Request: ChangeRequest + Send + 'static;
-    /// Its answer.
-    type Answer: Send + 'static;
-
-    /// The request; the default when the item is empty, which its own rules then refuse.
-    fn into_request(self) -> Self::Request;
-
-    /// The answer to the item with a request id.
-    fn answer(
-        request_id: String,
-        outcome: Result<<Self::Request as ChangeRequest>::Response, Failure>,
-    ) -> Self::Answer;
-}
-
-/// A bidirectional call of many changes: each item is answered in the order sent, and one that
-/// fails does not end the stream. What the caller has sent before it went away is still done.
-pub(super) fn change_stream<I: StreamItem>(
-    exchange: &Arc<Exchange>,
-    request: Request<Streaming<I>>,
-) -> Result<Response<Items<I::Answer>>, Status> {
-    let admitted = Admitted::of(&request)?;
-    let exchange = exchange.clone();
-    let mut items = request.into_inner();
-    let (answers, stream) = tokio::sync::mpsc::channel(WAITING_ANSWERS);
-    let work = async move {
-        loop {
-            let answer = match items.message().await {
-                Ok(None) => return,
-                Err(status) => Err(status),
-                Ok(Some(item)) => {
-                    let request = item.into_request();
-                    let outcome = change_one(&exchange, &admitted, &request).await;
-                    Ok(I::answer(request.request_id().to_owned(), outcome))
-                }
-            };
-            let ended = answer.is_err();
-            if answers.send(answer).await.is_err() || ended {
-                return;
-            }
-        }
-    };
-    tokio::spawn(tracing::Instrument::in_current_span(work));
-    Ok(Response::new(ReceiverStream::new(stream)))
+/// A change that is only tried: what it would meet, and nothing kept.
+async fn try_one<Q: ChangeRequest>(
+    exchange: &Exchange,
+    call: &Call,
+    input: Q::Input,
+    reading: &Reading,
+    body: &[u8],
+) -> Result<Q::Response, Failure> {
+    let (change, _) = Q::decide(exchange, call, input).await?;
+    let recorded = exchange.rehearse(call, &change).await?;
+    let mut answer = Q::Response::default();
+    if let Some(warnings) = answer.warnings_mut() {
+        *warnings = reading.warnings().to_vec();
+    }
+    *answer.receipt_mut() = Some(receipt(exchange, call, recorded, body, &answer));
+    Ok(answer)
 }
 
 /// A unary call that discloses personal data.

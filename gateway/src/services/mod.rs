@@ -17,6 +17,7 @@ mod identity;
 mod page;
 mod programme;
 mod reading;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod village;

@@ -1,6 +1,7 @@
 //! What the flow promises whatever happens below it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,17 +21,23 @@ use desmigratif_core::ports::store::{
 };
 use desmigratif_core::record::{Key, Kind, Record, Stored};
 use desmigratif_core::subject::{Subject, SubjectKey};
+use desmigratif_proto::codec::StrictCodec;
 use desmigratif_proto::exchange::v1::change_feed_service_server::ChangeFeedService as _;
 use desmigratif_proto::exchange::v1::{WatchChangesRequest, WatchChangesResponse};
 use desmigratif_proto::village::v1::village_service_server::VillageService as _;
 use desmigratif_proto::village::v1::{GetVillageProfileRequest, GetVillageRequest};
 use desmigratif_proto::worker::v1::worker_service_server::WorkerService as _;
-use desmigratif_proto::worker::v1::{GetWorkerRequest, ListWorkersRequest};
+use desmigratif_proto::worker::v1::{
+    GetWorkerRequest, ListWorkersRequest, RegisterWorkersRequest, RegisterWorkersResponse,
+};
 use desmigratif_sandbox::people;
+use http_body::Frame;
+use http_body_util::StreamBody;
 use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tonic::{Code, Request, Status};
+use tonic::codec::Codec as _;
+use tonic::{Code, Request, Status, Streaming};
 
 use super::feed::{Feeds, Metrics, Settings};
 use super::village::Villages;
@@ -285,4 +292,38 @@ async fn every_disclosure_is_journalled_with_its_people_and_classes() {
     assert_eq!((entry.draft.subjects.len(), told), (answer.workers.len(), answer.workers.len()));
     let classes = format!("{:?}", entry.draft.classes);
     assert!(classes.contains("Programme") && !classes.contains("Identity"), "{classes}");
+}
+
+/// A stream is read no faster than its answers are.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_reads_no_answers_is_read_no_further() {
+    const ITEMS: usize = 500;
+    // Under way, waiting to be read, and at the two ends.
+    const HELD: usize = 64 + 32 + 2;
+    let folder = tempfile::tempdir().unwrap();
+    let exchange = exchange(folder.path(), |store| store).await;
+    let pulled = Arc::new(AtomicUsize::new(0));
+    let counted = pulled.clone();
+    // Empty items, which are refused at once: whatever is not held back is read in no time.
+    let frames = tokio_stream::iter(0..ITEMS).map(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Ok::<_, Status>(Frame::data(bytes::Bytes::from_static(&[0; 5])))
+    });
+    let decoder =
+        StrictCodec::<RegisterWorkersResponse, RegisterWorkersRequest>::default().decoder();
+    let items = Streaming::new_request(decoder, StreamBody::new(frames), None, None);
+    let path = "/desmigratif.worker.v1.WorkerService/RegisterWorkers";
+    let request = admitted(items, path, Purpose::PlacementScreening);
+    let mut answers = Workers(exchange).register_workers(request).await.unwrap().into_inner();
+    while pulled.load(Ordering::SeqCst) < HELD - 2 {
+        tokio::task::yield_now().await;
+    }
+    let mut read = 0;
+    while let Some(answer) = answers.next().await {
+        assert!(answer.unwrap().answer.is_some());
+        read += 1;
+        let pulled = pulled.load(Ordering::SeqCst);
+        assert!(pulled <= read + HELD, "{pulled} items for {read} answers");
+    }
+    assert_eq!(read, ITEMS);
 }

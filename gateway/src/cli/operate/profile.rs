@@ -101,7 +101,8 @@ impl Profile {
         })
     }
 
-    async fn calls(&self, purpose: Purpose) -> Result<Calls, Failure> {
+    /// A channel whose calls are made for a purpose.
+    pub(in crate::cli) async fn calls(&self, purpose: Purpose) -> Result<Calls, Failure> {
         Ok(InterceptedService::new(self.channel().await?, Stating(purpose)))
     }
 

@@ -115,14 +115,7 @@ const fn of_programme() -> Classes {
 
 /// The change that writes a record that is about nobody.
 fn about_nobody(record: Record, expect: Expect) -> Change {
-    Change {
-        writes: vec![(record, expect)],
-        unchanged: Vec::new(),
-        orders: Vec::new(),
-        erase: None,
-        subjects: Vec::new(),
-        classes: of_programme(),
-    }
+    Change::about_nobody(record, expect, of_programme())
 }
 
 #[cfg(test)]

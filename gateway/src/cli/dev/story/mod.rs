@@ -314,6 +314,7 @@ impl Story {
         let request = RegisterWorkerRequest {
             request_id: of_worker(worker, "register"),
             worker: Some(details),
+            validate_only: false,
         };
         let mut client = WorkerServiceClient::new(self.agency("kemnaker")?);
         let answer = client.register_worker(placing(request)).await;
@@ -403,6 +404,7 @@ impl Story {
         let request = SubmitClearanceRequest {
             request_id: of_worker(worker, "examine"),
             clearance: Some(details),
+            validate_only: false,
         };
         let mut client = MedicalClearanceServiceClient::new(self.agency(CLINICS[clinic])?);
         let answer = client.submit_clearance(stating("clearance-submission", request)).await;
