@@ -36,5 +36,6 @@ mod raw;
 mod reload;
 mod startup;
 mod tidy;
+mod timestamps;
 mod walk;
 mod witness;

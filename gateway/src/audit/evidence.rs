@@ -3,17 +3,20 @@
 //! It is made by whoever holds the receipt, out of what anybody may ask of the log, and verified
 //! with the log's public key alone. Its parts: the receipt; the request and the answer, each only
 //! if its holder wants to show it; the proof that the entry is under a checkpoint; that checkpoint
-//! with every signature on it. Each part must verify and belong to the others, and nothing else may
-//! be in the file: what cannot be proved has no place in evidence.
+//! with every signature on it; the timestamp on it, if it has one. Each part must verify and belong
+//! to the others, and nothing else may be in the file: what cannot be proved has no place in
+//! evidence.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use desmigratif_core::journal::Hash;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::note::{self, Head, VerifyingKey};
 use super::receipt::{self, Statement};
+use super::timestamp::{self, Authorities};
 
 /// The format's name and version.
 const FORMAT: &str = "desmigratif.evidence/v1";
@@ -35,6 +38,22 @@ pub struct Evidence {
     inclusion: Vec<String>,
     /// The signed note of the checkpoint.
     checkpoint: String,
+    /// The timestamp on the checkpoint (RFC 3161), DER.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timestamp: Option<String>,
+}
+
+/// By whom evidence is judged: what the judge relies on.
+#[derive(Clone, Copy, Debug)]
+pub struct Trust<'a> {
+    /// The name of the log.
+    pub origin: &'a str,
+    /// The log's keys.
+    pub log: &'a [VerifyingKey],
+    /// The witnesses that count.
+    pub witnesses: &'a [VerifyingKey],
+    /// The authorities whose timestamps count.
+    pub authorities: &'a Authorities,
 }
 
 /// What evidence proves.
@@ -50,6 +69,8 @@ pub struct Proven {
     pub answer: bool,
     /// The witnesses, of those known, that have cosigned the head.
     pub witnesses: Vec<VerifyingKey>,
+    /// When an authority saw the head at the latest, if it says so.
+    pub timestamp: Option<Timestamp>,
 }
 
 /// Why evidence proves nothing.
@@ -73,6 +94,9 @@ pub enum Invalid {
     /// The proof does not lead from the receipt to the checkpoint.
     #[error("the entry is not under the checkpoint")]
     Inclusion,
+    /// The timestamp does not count.
+    #[error("the timestamp: {0}")]
+    Timestamp(timestamp::Error),
 }
 
 impl Evidence {
@@ -92,7 +116,15 @@ impl Evidence {
             answer: answer.map(|bytes| BASE64.encode(bytes)),
             inclusion: inclusion.iter().map(|hash| BASE64.encode(hash)).collect(),
             checkpoint,
+            timestamp: None,
         }
+    }
+
+    /// With the timestamp on the checkpoint.
+    #[must_use]
+    pub fn with_timestamp(mut self, token: &[u8]) -> Self {
+        self.timestamp = Some(BASE64.encode(token));
+        self
     }
 
     /// Reads a file.
@@ -108,12 +140,8 @@ impl Evidence {
     ///
     /// # Errors
     /// [`Invalid`]: then nothing is proved.
-    pub fn verify(
-        &self,
-        origin: &str,
-        log: &[VerifyingKey],
-        witnesses: &[VerifyingKey],
-    ) -> Result<Proven, Invalid> {
+    pub fn verify(&self, trust: Trust<'_>) -> Result<Proven, Invalid> {
+        let Trust { origin, log, witnesses, authorities } = trust;
         let statement = Statement::verify(&self.receipt, origin, log).map_err(Invalid::Receipt)?;
         let shown = |part: &Option<String>, digest: Hash, other| {
             let Some(part) = part else { return Ok(false) };
@@ -130,6 +158,14 @@ impl Evidence {
         let (index, root) = (statement.receipt.index, tlog_tiles::Hash(head.root));
         tlog_tiles::check_record(&proof, head.size, root, index, leaf)
             .map_err(|_| Invalid::Inclusion)?;
-        Ok(Proven { statement, head, request, answer, witnesses })
+        let timestamp = match &self.timestamp {
+            Some(token) => {
+                let token = BASE64.decode(token).map_err(|_| Invalid::Malformed)?;
+                let at = timestamp::verify(&token, &head, authorities);
+                Some(at.map_err(Invalid::Timestamp)?)
+            }
+            None => None,
+        };
+        Ok(Proven { statement, head, request, answer, witnesses, timestamp })
     }
 }

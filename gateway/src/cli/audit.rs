@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use desmigratif_proto::audit::v1::audit_service_client::AuditServiceClient;
-use desmigratif_proto::audit::v1::{GetCheckpointRequest, GetInclusionProofRequest};
+use desmigratif_proto::audit::v1::{Checkpoint, GetCheckpointRequest, GetInclusionProofRequest};
+use tonic::transport::Channel;
 
 use super::keys::log_keys;
 use super::operate::{self, Breach, Profile, refused};
-use super::{Failure, say};
-use crate::audit::evidence::{Evidence, Invalid, Proven};
+use super::{Failure, say, timestamps};
+use crate::audit::evidence::{Evidence, Invalid, Proven, Trust};
 use crate::audit::note::VerifyingKey;
 use crate::audit::receipt::Statement;
+use crate::audit::timestamp::{self, Authorities};
 use crate::audit::verify::{Verdict, Verifier};
 use crate::config::Config;
 use crate::store::sqlite::Archive;
@@ -45,6 +47,9 @@ pub(super) enum AuditVerb {
         /// How many of them must have cosigned the checkpoint of an evidence file
         #[arg(long, value_name = "NUMBER", default_value_t = 0)]
         quorum: usize,
+        /// The certificates (PEM) that the timestamp of an evidence file must lead to
+        #[arg(long, value_name = "FILE")]
+        tsa_ca: Option<PathBuf>,
     },
     /// Make an evidence file of a receipt: its proof, and the checkpoint that its entry is under
     ///
@@ -63,6 +68,10 @@ pub(super) enum AuditVerb {
         /// Where the evidence goes
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+        /// Show when an authority saw the checkpoint, if one did: the certificates (PEM) that its
+        /// own must lead to
+        #[arg(long, value_name = "FILE")]
+        tsa_ca: Option<PathBuf>,
         /// The profile of any agency
         #[arg(long, value_name = "FILE", default_value = "desmigratif-data/operator.toml")]
         profile: PathBuf,
@@ -80,16 +89,24 @@ pub(super) enum AuditVerb {
 pub(super) fn run(verb: AuditVerb) -> Result<(), Failure> {
     match verb {
         AuditVerb::Breach(breach) => operate::run(breach.run()),
-        AuditVerb::Verify { file, log_keys, checkpoints, witnesses, quorum } => {
+        AuditVerb::Verify { file, log_keys, checkpoints, witnesses, quorum, tsa_ca } => {
             if is_store(&file)? {
                 verify_store(&file, &log_keys, &checkpoints)
             } else {
-                verify_evidence(&file, &log_keys, &witnesses, quorum)
+                let authorities = authorities(tsa_ca.as_deref())?;
+                let trust = Trust {
+                    origin: log_keys.first().map_or("", VerifyingKey::name),
+                    log: &log_keys,
+                    witnesses: &witnesses,
+                    authorities: &authorities.unwrap_or_default(),
+                };
+                verify_evidence(&file, trust, quorum)
             }
         }
-        AuditVerb::Export { receipt, request, answer, out, profile } => {
+        AuditVerb::Export { receipt, request, answer, out, tsa_ca, profile } => {
             let shown = [request.as_deref(), answer.as_deref()];
-            operate::run(export(&receipt, shown, &out, &Profile::read(&profile)?))
+            let authorities = authorities(tsa_ca.as_deref())?;
+            operate::run(export(&receipt, shown, &out, authorities, &Profile::read(&profile)?))
         }
         AuditVerb::Key { config } => {
             let keys = log_keys(&Config::read(&config)?.audit)?;
@@ -102,11 +119,16 @@ fn verifying_key(text: &str) -> Result<VerifyingKey, &'static str> {
     VerifyingKey::parse(text).ok_or("it is none; print it with `desmigratif audit key`")
 }
 
-/// Makes an evidence file.
+fn authorities(file: Option<&Path>) -> Result<Option<Authorities>, Failure> {
+    file.map(|file| timestamps::authorities("--tsa-ca", file)).transpose()
+}
+
+/// Makes an evidence file. With `authorities`, a timestamp of one of them is shown too.
 async fn export(
     receipt: &Path,
     [request, answer]: [Option<&Path>; 2],
     out: &Path,
+    authorities: Option<Authorities>,
     profile: &Profile,
 ) -> Result<(), Failure> {
     let receipt = String::from_utf8(read(receipt)?)
@@ -123,24 +145,41 @@ async fn export(
     let origin = keys.first().map_or("", VerifyingKey::name);
     let statement = Statement::verify(&receipt, origin, &keys)
         .map_err(|error| Failure::Usage(format!("the receipt: {error}")))?;
-    // Under a head that enough have cosigned, once there is one that covers the entry.
-    let last = GetCheckpointRequest { size: 0, witnessed: true };
-    let witnessed = log.get_checkpoint(last).await.ok().and_then(|it| it.into_inner().checkpoint);
     let index = statement.receipt.index;
-    let size = witnessed.map(|it| it.size).filter(|size| *size > index).unwrap_or_default();
+    let size = covering(&mut log, index, authorities.is_some()).await;
     let wanted = GetInclusionProofRequest { index, size };
     let proof = log.get_inclusion_proof(wanted).await.map_err(refused)?.into_inner();
-    let checkpoint = proof.checkpoint.unwrap_or_default().note;
+    let Checkpoint { note, timestamp, .. } = proof.checkpoint.unwrap_or_default();
     let (request, answer) = (request.as_deref(), answer.as_deref());
-    let evidence = Evidence::new(receipt, request, answer, &proof.hashes, checkpoint);
+    let mut evidence = Evidence::new(receipt, request, answer, &proof.hashes, note);
+    if authorities.is_some() && !timestamp.is_empty() {
+        evidence = evidence.with_timestamp(&timestamp);
+    }
+    let authorities = &authorities.unwrap_or_default();
+    let trust = Trust { origin, log: &keys, witnesses: &witnesses, authorities };
     let proven = evidence
-        .verify(origin, &keys, &witnesses)
+        .verify(trust)
         .map_err(|error| Failure::Other(format!("this would be no evidence: {error}")))?;
     let text = serde_json::to_string_pretty(&evidence)
         .map_err(|error| Failure::of("cannot write the evidence", error))?;
     std::fs::write(out, text + "\n")
         .map_err(|error| Failure::of(&format!("cannot write {}", out.display()), error))?;
     say(format_args!("{}: {}", out.display(), told_of(&proven, witnesses.len())))
+}
+
+/// The size of the checkpoint that an entry is best shown under: the first that covers it and has a
+/// timestamp, if one is wanted; or the last that enough have cosigned, if it covers it. 0 when there
+/// is neither yet, for whichever there is.
+async fn covering(log: &mut AuditServiceClient<Channel>, index: u64, timestamped: bool) -> u64 {
+    for wanted in [
+        GetCheckpointRequest { size: index + 1, timestamped, witnessed: true },
+        GetCheckpointRequest { size: index + 1, timestamped: false, witnessed: true },
+    ] {
+        if let Ok(found) = log.get_checkpoint(wanted).await {
+            return found.into_inner().checkpoint.map_or(0, |checkpoint| checkpoint.size);
+        }
+    }
+    0
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -150,11 +189,12 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// What evidence proves, for people, when so many witnesses are known.
 fn told_of(proven: &Proven, known: usize) -> String {
-    let Proven { statement, head, request, answer, witnesses } = proven;
+    let Proven { statement, head, request, answer, witnesses, timestamp } = proven;
     let cosigned = match known {
         0 => String::new(),
         _ => format!(", which {} of {known} witnesses have cosigned", witnesses.len()),
     };
+    let seen = timestamp.map_or_else(String::new, |at| format!(", which an authority saw at {at}"));
     let shown = match (request, answer) {
         (true, true) => "request and answer are shown",
         (true, false) => "the request is shown",
@@ -162,7 +202,7 @@ fn told_of(proven: &Proven, known: usize) -> String {
         (false, false) => "neither request nor answer is shown",
     };
     format!(
-        "{} called {} at {}; entry {} under a checkpoint of {}{cosigned}; {shown}",
+        "{} called {} at {}; entry {} under a checkpoint of {}{cosigned}{seen}; {shown}",
         statement.agency,
         statement.method,
         statement.receipt.at,
@@ -180,24 +220,23 @@ fn is_store(file: &Path) -> Result<bool, Failure> {
     Ok(begin == STORE)
 }
 
-fn verify_evidence(
-    file: &Path,
-    keys: &[VerifyingKey],
-    witnesses: &[VerifyingKey],
-    quorum: usize,
-) -> Result<(), Failure> {
+fn verify_evidence(file: &Path, trust: Trust<'_>, quorum: usize) -> Result<(), Failure> {
     let invalid = |why| Failure::Other(format!("{}: invalid: {why}", file.display()));
-    let origin = keys.first().map_or("", VerifyingKey::name);
     let text = String::from_utf8(read(file)?).map_err(|_| Invalid::Malformed);
     let proven = text
         .and_then(|text| Evidence::read(&text))
-        .and_then(|evidence| evidence.verify(origin, keys, witnesses))
-        .map_err(|error| invalid(error.to_string()))?;
+        .and_then(|evidence| evidence.verify(trust))
+        .map_err(|error| match error {
+            Invalid::Timestamp(timestamp::Error::UnknownAuthority) => {
+                invalid(format!("{error}; give the authority's CA with --tsa-ca"))
+            }
+            error => invalid(error.to_string()),
+        })?;
     let signed = proven.witnesses.len();
     if signed < quorum {
         return Err(invalid(format!("{signed} of {quorum} witnesses have cosigned it")));
     }
-    say(format_args!("valid: {}", told_of(&proven, witnesses.len())))
+    say(format_args!("valid: {}", told_of(&proven, trust.witnesses.len())))
 }
 
 fn verify_store(

@@ -126,7 +126,7 @@ pub(super) const EXAMPLES: &[(&str, Example)] = &[
         EraseSubjectRequest { request_id: new_id(), nik: cast.spare_niks.draw() }.encode_to_vec()
     }),
     ("AuditService/GetCheckpoint", |_| {
-        GetCheckpointRequest { size: 1, witnessed: false }.encode_to_vec()
+        GetCheckpointRequest { size: 1, ..Default::default() }.encode_to_vec()
     }),
     ("AuditService/GetConsistencyProof", |_| {
         GetConsistencyProofRequest { earlier_size: 1, size: 2 }.encode_to_vec()
