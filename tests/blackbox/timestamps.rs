@@ -202,14 +202,7 @@ async fn evidence_shows_when_an_authority_saw_the_checkpoint() {
     let kemnaker = gateway.connect("kemnaker").await;
     let mut files = Vec::new();
     let path = |name: &str| gateway.data().join(name).to_str().unwrap().to_owned();
-    let tls = path("tls");
-    let profile = format!(
-        "gateway = \"{}\"\nserver_name = \"localhost\"\nca = \"{tls}/ca.pem\"\n\
-         certificate = \"{tls}/agencies/kemnaker.pem\"\n\
-         key = \"{tls}/agencies/kemnaker-key.pem\"\n",
-        gateway.agencies
-    );
-    fs::write(path("profile.toml"), profile).unwrap();
+    let profile = gateway.profile("kemnaker");
     let [known, stranger] =
         ["known", "stranger"].map(|name| authority.ca(name).to_str().unwrap().to_owned());
     for name in ["first", "second"] {
@@ -229,7 +222,7 @@ async fn evidence_shows_when_an_authority_saw_the_checkpoint() {
             "--tsa-ca",
             &known,
             "--profile",
-            &path("profile.toml"),
+            &profile,
         ]);
         assert_eq!(status, Some(0), "{said}{err}");
         files.push(out);

@@ -3,7 +3,8 @@
 //! It is made by whoever holds the receipt, out of what anybody may ask of the log, and verified
 //! with the log's public key alone. Its parts: the receipt; the request and the answer, each only
 //! if its holder wants to show it; the proof that the entry is under a checkpoint; that checkpoint
-//! with every signature on it; the timestamp on it, if it has one. Each part must verify and belong
+//! with every signature on it; the timestamp on it, if it has one; the statements by which the log's
+//! keys have followed each other, by which one key that is relied on is enough. Each part must verify and belong
 //! to the others, and nothing else may be in the file: what cannot be proved has no place in
 //! evidence.
 
@@ -16,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::note::{self, Head, VerifyingKey};
 use super::receipt::{self, Statement};
+use super::succession;
 use super::timestamp::{self, Authorities};
 
 /// The format's name and version.
@@ -41,6 +43,9 @@ pub struct Evidence {
     /// The timestamp on the checkpoint (RFC 3161), DER.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     timestamp: Option<String>,
+    /// The statements of the succession of the log's keys, in order: signed notes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    successions: Vec<String>,
 }
 
 /// By whom evidence is judged: what the judge relies on.
@@ -48,7 +53,7 @@ pub struct Evidence {
 pub struct Trust<'a> {
     /// The name of the log.
     pub origin: &'a str,
-    /// The log's keys.
+    /// The log's keys: one is enough, since those that came after it are followed.
     pub log: &'a [VerifyingKey],
     /// The witnesses that count.
     pub witnesses: &'a [VerifyingKey],
@@ -94,6 +99,9 @@ pub enum Invalid {
     /// The proof does not lead from the receipt to the checkpoint.
     #[error("the entry is not under the checkpoint")]
     Inclusion,
+    /// A statement of the succession of keys does not hold, or is about other keys.
+    #[error("a statement of the succession of keys does not lead from the keys that are relied on")]
+    Succession,
     /// The timestamp does not count.
     #[error("the timestamp: {0}")]
     Timestamp(timestamp::Error),
@@ -117,6 +125,7 @@ impl Evidence {
             inclusion: inclusion.iter().map(|hash| BASE64.encode(hash)).collect(),
             checkpoint,
             timestamp: None,
+            successions: Vec::new(),
         }
     }
 
@@ -124,6 +133,13 @@ impl Evidence {
     #[must_use]
     pub fn with_timestamp(mut self, token: &[u8]) -> Self {
         self.timestamp = Some(BASE64.encode(token));
+        self
+    }
+
+    /// With the statements by which the log's keys have followed each other.
+    #[must_use]
+    pub fn with_successions(mut self, statements: Vec<String>) -> Self {
+        self.successions = statements;
         self
     }
 
@@ -142,7 +158,8 @@ impl Evidence {
     /// [`Invalid`]: then nothing is proved.
     pub fn verify(&self, trust: Trust<'_>) -> Result<Proven, Invalid> {
         let Trust { origin, log, witnesses, authorities } = trust;
-        let statement = Statement::verify(&self.receipt, origin, log).map_err(Invalid::Receipt)?;
+        let log = succession::follow_all(log, &self.successions).ok_or(Invalid::Succession)?;
+        let statement = Statement::verify(&self.receipt, origin, &log).map_err(Invalid::Receipt)?;
         let shown = |part: &Option<String>, digest: Hash, other| {
             let Some(part) = part else { return Ok(false) };
             let bytes = BASE64.decode(part).map_err(|_| Invalid::Malformed)?;
@@ -151,7 +168,7 @@ impl Evidence {
         let request = shown(&self.request, statement.request, Invalid::Request)?;
         let answer = shown(&self.answer, statement.answer, Invalid::Answer)?;
         let (head, witnesses) =
-            note::verify(&self.checkpoint, origin, log, witnesses).map_err(Invalid::Checkpoint)?;
+            note::verify(&self.checkpoint, origin, &log, witnesses).map_err(Invalid::Checkpoint)?;
         let hashes = self.inclusion.iter().map(|hash| receipt::hash(hash).map(tlog_tiles::Hash));
         let proof = hashes.collect::<Option<_>>().ok_or(Invalid::Malformed)?;
         let leaf = tlog_tiles::Hash(statement.receipt.leaf_hash);

@@ -15,6 +15,7 @@ use super::{Failure, say, timestamps};
 use crate::audit::evidence::{Evidence, Invalid, Proven, Trust};
 use crate::audit::note::VerifyingKey;
 use crate::audit::receipt::Statement;
+use crate::audit::succession;
 use crate::audit::timestamp::{self, Authorities};
 use crate::audit::verify::{Verdict, Verifier};
 use crate::config::Config;
@@ -35,7 +36,8 @@ pub(super) enum AuditVerb {
         /// An evidence file, or a store's file or a copy of it
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        /// A verifying key of the log, as `audit key` prints it; more than one after a change of keys
+        /// A verifying key of the log, as `audit key` prints it. The keys that came after it are
+        /// followed, by the statements in the store or in the evidence file
         #[arg(long = "log-key", value_name = "KEY", required = true, value_parser = verifying_key)]
         log_keys: Vec<VerifyingKey>,
         /// A checkpoint that somebody else has kept, as AuditService.GetCheckpoint gives its note
@@ -140,7 +142,9 @@ async fn export(
     let read_keys = |keys: &[String]| -> Vec<_> {
         keys.iter().filter_map(|key| VerifyingKey::parse(key)).collect()
     };
-    let keys = read_keys(&head.verifying_keys);
+    let present = read_keys(&head.verifying_keys);
+    // The receipt may be older than the present key.
+    let keys = succession::trace_back(&present, &head.successions);
     let witnesses = read_keys(&head.witnessing.unwrap_or_default().witness_keys);
     let origin = keys.first().map_or("", VerifyingKey::name);
     let statement = Statement::verify(&receipt, origin, &keys)
@@ -151,7 +155,8 @@ async fn export(
     let proof = log.get_inclusion_proof(wanted).await.map_err(refused)?.into_inner();
     let Checkpoint { note, timestamp, .. } = proof.checkpoint.unwrap_or_default();
     let (request, answer) = (request.as_deref(), answer.as_deref());
-    let mut evidence = Evidence::new(receipt, request, answer, &proof.hashes, note);
+    let evidence = Evidence::new(receipt, request, answer, &proof.hashes, note);
+    let mut evidence = evidence.with_successions(head.successions);
     if authorities.is_some() && !timestamp.is_empty() {
         evidence = evidence.with_timestamp(&timestamp);
     }
@@ -172,8 +177,8 @@ async fn export(
 /// is neither yet, for whichever there is.
 async fn covering(log: &mut AuditServiceClient<Channel>, index: u64, timestamped: bool) -> u64 {
     for wanted in [
-        GetCheckpointRequest { size: index + 1, timestamped, witnessed: true },
-        GetCheckpointRequest { size: index + 1, timestamped: false, witnessed: true },
+        GetCheckpointRequest { size: index.saturating_add(1), timestamped, witnessed: true },
+        GetCheckpointRequest { size: index.saturating_add(1), timestamped: false, witnessed: true },
     ] {
         if let Ok(found) = log.get_checkpoint(wanted).await {
             return found.into_inner().checkpoint.map_or(0, |checkpoint| checkpoint.size);
@@ -252,11 +257,12 @@ fn verify_store(
             .map_err(|error| Failure::of(&format!("cannot read {}", path.display()), error))?;
         elsewhere.push(text);
     }
+    let mut archive = Archive::open(store).map_err(unreadable)?;
+    let keys = succession::follow(keys, &archive.successions().map_err(unreadable)?);
     let origin = keys.first().map_or("", VerifyingKey::name);
-    let verifier = Verifier::new(origin, keys, &elsewhere).map_err(|error| {
+    let verifier = Verifier::new(origin, &keys, &elsewhere).map_err(|error| {
         Failure::Usage(format!("--checkpoint: {error}; give the log's own, and its key"))
     })?;
-    let mut archive = Archive::open(store).map_err(unreadable)?;
     archive.check().map_err(|error| Failure::Other(format!("{at}: damaged: {error}")))?;
     match judge(&archive, verifier).map_err(unreadable)? {
         Verdict::Valid { entries, checkpoints, unsigned } => say(format_args!(

@@ -1,11 +1,12 @@
 """Verifies an evidence file without the gateway: a second implementation, from the documents alone.
 
-Usage: verify.py EVIDENCE LOG_KEY [WITNESS_KEY ...]
+Usage: verify.py EVIDENCE LOG_KEY [WITNESS_KEY ...] [--tsa-ca=FILE]
 
-LOG_KEY is the log's verifying key as `desmigratif audit key` prints it. Ends with 0 and one line
-when every part of the file verifies and belongs to the others, else with 1 and the reason. Rules:
-RFC 9162 section 2.1.3.2 (inclusion), C2SP signed-note, tlog-checkpoint and tlog-cosignature, and
-gateway/src/audit/receipt.rs (the lines of a receipt).
+LOG_KEY is the log's verifying key as `desmigratif audit key` prints it; the keys after it are
+followed. Ends with 0 and one line when every part of the file verifies and belongs to the others,
+else with 1 and the reason. Rules: RFC 9162 section 2.1.3.2 (inclusion), C2SP signed-note,
+tlog-checkpoint and tlog-cosignature, gateway/src/audit/receipt.rs (the lines of a receipt) and
+succession.rs; timestamps.py has openssl verify a timestamp (RFC 3161).
 """
 
 import base64
@@ -18,8 +19,11 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from timestamps import seen
+
 SIGNED_BY_LOG, COSIGNED = 1, 4
-PARTS = {"format", "receipt", "request", "answer", "inclusion", "checkpoint"}
+SHOWN = {"request", "answer", "timestamp", "successions"}
+PARTS = {"format", "receipt", "inclusion", "checkpoint"} | SHOWN
 
 
 class Invalid(Exception):
@@ -113,14 +117,34 @@ def root_by(proof: list[bytes], leaf: bytes, index: int, size: int) -> bytes:
     return root
 
 
-def verify(evidence: dict, log: Key, witnesses: list[Key]) -> str:
+def followed(statements: list[str], log: Key) -> list[Key]:
+    """The log's keys from one on, by statements that an earlier and a later key have both signed."""
+    keys = [log]
+    for statement in statements:
+        lines = statement.split("\n")
+        earlier, later = (read_key(line) for line in lines[2:4])
+        text, by = signers(statement, [earlier, later])
+        words = [log.name, "succession of the log's key", *lines[2:4], ""]
+        kinds = {(key.name, key.kind) for key in (earlier, later)}
+        both = {earlier, later} == set(by) and earlier != later
+        if text.split("\n") != words or kinds != {(log.name, SIGNED_BY_LOG)} or not both:
+            raise Invalid("a statement of the succession of keys does not hold")
+        if earlier in keys:
+            keys.append(later)
+        elif later not in keys:
+            raise Invalid("a statement about other keys")
+    return keys
+
+
+def verify(evidence: dict, log: Key, witnesses: list[Key], tsa_ca: str = "/dev/null") -> str:
     """What evidence proves, in one line; raises Invalid when it proves nothing."""
     if evidence.get("format") != "desmigratif.evidence/v1" or not evidence.keys() <= PARTS:
         raise Invalid("not an evidence file of this version, or with a part too many")
 
-    text, by = signers(evidence["receipt"], [log])
+    keys = followed(evidence.get("successions", []), log)
+    text, by = signers(evidence["receipt"], keys)
     lines = text[:-1].split("\n")
-    if log not in by or len(lines) != 9 or lines[:2] != ["desmigratif.receipt/v1", log.name]:
+    if not by or len(lines) != 9 or lines[:2] != ["desmigratif.receipt/v1", log.name]:
         raise Invalid("the receipt is not the log's")
     agency, method, index, leaf, _, request, answer = lines[2:]
     for part, digest in (("request", request), ("answer", answer)):
@@ -128,9 +152,9 @@ def verify(evidence: dict, log: Key, witnesses: list[Key]) -> str:
         if shown is not None and hashlib.sha256(decoded(shown)).digest() != decoded(digest):
             raise Invalid(f"the {part} is not the one of the receipt")
 
-    text, by = signers(evidence["checkpoint"], [log, *witnesses])
+    text, by = signers(evidence["checkpoint"], [*keys, *witnesses])
     lines = text[:-1].split("\n")
-    if log not in by or len(lines) != 3 or lines[0] != log.name:
+    if not set(keys) & set(by) or len(lines) != 3 or lines[0] != log.name:
         raise Invalid("the checkpoint is not the log's")
     proof = [decoded(step) for step in evidence["inclusion"]]
     if any(len(step) != 32 for step in proof):
@@ -138,16 +162,21 @@ def verify(evidence: dict, log: Key, witnesses: list[Key]) -> str:
     if root_by(proof, decoded(leaf), int(index), int(lines[1])) != decoded(lines[2]):
         raise Invalid("the entry is not under the checkpoint")
     cosigned = sum(witness in by for witness in witnesses)
-    return f"{agency} called {method}; entry {index} under {lines[1]}, {cosigned} witnesses"
+    told = f"{agency} called {method}; entry {index} under {lines[1]}, {cosigned} witnesses"
+    if (token := evidence.get("timestamp")) is not None:
+        told += f", seen at {seen(decoded(token), text, tsa_ca)}"
+    return told
 
 
 def main() -> int:
     """Verifies the file that the command line names."""
-    path, log, *witnesses = sys.argv[1:]
+    path, log, *rest = sys.argv[1:]
+    witnesses = [read_key(key) for key in rest if not key.startswith("--tsa-ca=")]
+    tsa_ca = [word.removeprefix("--tsa-ca=") for word in rest if word.startswith("--tsa-ca=")]
     try:
         with open(path, encoding="utf-8") as file:
             evidence = json.load(file)
-        told = verify(evidence, read_key(log), [read_key(key) for key in witnesses])
+        told = verify(evidence, read_key(log), witnesses, *tsa_ca)
     except (Invalid, KeyError, TypeError, ValueError, AttributeError) as error:
         print(f"invalid: {error}", file=sys.stderr)
         return 1
