@@ -34,7 +34,7 @@ macro_rules! each_request {
                 RegisterCertificateRequest, RemoveCertificateRequest;
             audit: GetCheckpointRequest, GetInclusionProofRequest, GetConsistencyProofRequest,
                 AddCosignatureRequest, EraseSubjectRequest, ListDisclosuresRequest, WithholdDisclosuresRequest,
-                EndWithholdingRequest, ReportBreachRequest;
+                EndWithholdingRequest, ListWithholdingsRequest, ReportBreachRequest;
             connector: DeliverRequest, LookupRequest;
             health: SubmitClearanceRequest, SubmitClearancesRequest, GetClearanceRequest,
                 ListClearancesRequest, RevokeClearanceRequest, VerifyCertificateRequest,

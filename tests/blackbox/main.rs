@@ -38,4 +38,5 @@ mod startup;
 mod tidy;
 mod timestamps;
 mod walk;
+mod withholdings;
 mod witness;

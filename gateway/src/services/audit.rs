@@ -12,8 +12,8 @@ use desmigratif_proto::audit::v1::{
     EraseSubjectRequest, EraseSubjectResponse, GetCheckpointRequest, GetCheckpointResponse,
     GetConsistencyProofRequest, GetConsistencyProofResponse, GetInclusionProofRequest,
     GetInclusionProofResponse, ListDisclosuresRequest, ListDisclosuresResponse,
-    ReportBreachRequest, ReportBreachResponse, WithholdDisclosuresRequest,
-    WithholdDisclosuresResponse,
+    ListWithholdingsRequest, ListWithholdingsResponse, ReportBreachRequest, ReportBreachResponse,
+    WithholdDisclosuresRequest, WithholdDisclosuresResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -25,6 +25,7 @@ use crate::exchange::{Call, Change, Error, Exchange};
 
 mod proofs;
 mod trail;
+mod withholdings;
 
 use proofs::failed;
 
@@ -134,6 +135,13 @@ impl AuditService for Audit {
         request: Request<EndWithholdingRequest>,
     ) -> Result<Response<EndWithholdingResponse>, Status> {
         change(&self.exchange, request).await
+    }
+
+    async fn list_withholdings(
+        &self,
+        request: Request<ListWithholdingsRequest>,
+    ) -> Result<Response<ListWithholdingsResponse>, Status> {
+        disclose(&self.exchange, request).await
     }
 
     async fn report_breach(

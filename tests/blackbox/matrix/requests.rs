@@ -12,7 +12,7 @@ use desmigratif_proto::admin::v1::{
 use desmigratif_proto::audit::v1::{
     AddCosignatureRequest, EndWithholdingRequest, EraseSubjectRequest, GetCheckpointRequest,
     GetConsistencyProofRequest, GetInclusionProofRequest, ListDisclosuresRequest,
-    ReportBreachRequest,
+    ListWithholdingsRequest, ReportBreachRequest,
 };
 use desmigratif_proto::common::v1 as common;
 use desmigratif_proto::health::v1::{
@@ -135,6 +135,7 @@ pub(super) const EXAMPLES: &[(&str, Example)] = &[
         GetInclusionProofRequest { index: 1, size: 0 }.encode_to_vec()
     }),
     ("AuditService/ListDisclosures", |cast| list_disclosures(&cast.near.person.nik)),
+    ("AuditService/ListWithholdings", |_| ListWithholdingsRequest::default().encode_to_vec()),
     ("AuditService/ReportBreach", |_| {
         let agency_id = "kemnaker".into();
         let (from, to) = (Some(in_days(-1)), Some(in_days(1)));
