@@ -418,9 +418,12 @@ pub enum Error {
     /// A record is not at the version that was expected.
     #[error("the {} record is not at the expected version", .0.as_str())]
     Conflict(Kind),
-    /// A delivery is not in the state that an order is for, or there is none with its id.
+    /// A delivery is not in the state that an order is for.
     #[error("the delivery is not in the state that the order is for")]
     DeliverySettled,
+    /// No delivery has the id of an order.
+    #[error("no delivery has the order's id")]
+    NoSuchDelivery,
     /// The answer to the request told of a person who was erased since.
     #[error("the person whom the answer told of was erased")]
     Erased,
