@@ -1,8 +1,9 @@
 //! The journal as evidence when it is long: proofs, what a batch of entries costs the tree, and what
 //! the tree takes beside its leaves.
 //!
-//! The journal is copies of entries that the store's own port has made, under new indices and with
-//! hashes of their own; they go in beside the port, for that is what takes the time. What is
+//! The journal is copies of an entry that the store's own port has made, a disclosure about one
+//! person with both its rows, under new indices and with hashes of their own; they go in beside the
+//! port, for that is what takes the time. What is
 //! measured is the gateway's: the log in this process, and the proofs as an agency asks for them.
 
 use std::path::Path;
@@ -168,10 +169,39 @@ async fn proofs(data: &Path, table: &mut Table) -> Result<()> {
 /// Writes entries beside the port, by a model.
 struct Filler {
     conn: Connection,
+    /// The rows of an entry: its own, and that of the person whom it concerns.
+    models: [Model; 2],
+}
+
+/// A row that is copied.
+struct Model {
     insert: String,
-    model: Vec<Value>,
-    /// Where a row has its hash.
-    leaf_hash: usize,
+    row: Vec<Value>,
+    /// Where it has the entry's index, and its hash if it has that.
+    index: usize,
+    leaf_hash: Option<usize>,
+}
+
+impl Model {
+    /// The row of the last entry in a table.
+    fn of(conn: &Connection, table: &str) -> Result<Self> {
+        let mut last = conn.prepare(&format!("SELECT * FROM {table} ORDER BY idx DESC LIMIT 1"))?;
+        let columns = last.column_count();
+        let (index, leaf_hash) = (last.column_index("idx")?, last.column_index("leaf_hash").ok());
+        let row = last.query_row([], |row| (0..columns).map(|at| row.get(at)).collect())?;
+        let insert = format!("INSERT INTO {table} VALUES ({})", vec!["?"; columns].join(","));
+        Ok(Self { insert, row, index, leaf_hash })
+    }
+
+    /// The row for another entry.
+    fn under(&self, index: u64) -> Result<Vec<Value>> {
+        let mut row = self.row.clone();
+        row[self.index] = Value::Integer(i64::try_from(index)?);
+        if let Some(at) = self.leaf_hash {
+            row[at] = Value::Blob(leaf_hash(&index.to_be_bytes()).to_vec());
+        }
+        Ok(row)
+    }
 }
 
 impl Filler {
@@ -179,30 +209,21 @@ impl Filler {
     fn open(path: &Path) -> Result<Self> {
         let conn = Connection::open(path)?;
         conn.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;")?;
-        let (model, leaf_hash) = {
-            let mut last = conn.prepare("SELECT * FROM entry ORDER BY idx DESC LIMIT 1")?;
-            let (columns, leaf_hash) = (last.column_count(), last.column_index("leaf_hash")?);
-            let row = |row: &rusqlite::Row<'_>| (0..columns).map(|at| row.get(at)).collect();
-            let model: Vec<Value> = last.query_row([], row)?;
-            (model, leaf_hash)
-        };
-        let insert = format!("INSERT INTO entry VALUES ({})", vec!["?"; model.len()].join(","));
-        Ok(Self { conn, insert, model, leaf_hash })
+        let models = [Model::of(&conn, "entry")?, Model::of(&conn, "entry_subject")?];
+        Ok(Self { conn, models })
     }
 
     /// Writes the entries from `from` to before `to`.
     fn fill(&self, from: u64, to: u64) -> Result<()> {
-        let mut row = self.model.clone();
         let mut next = from;
         while next < to {
             let tx = self.conn.unchecked_transaction()?;
-            let mut insert = tx.prepare_cached(&self.insert)?;
             for index in next..to.min(next + ROWS) {
-                row[0] = Value::Integer(i64::try_from(index)?);
-                row[self.leaf_hash] = Value::Blob(leaf_hash(&index.to_be_bytes()).to_vec());
-                insert.execute(params_from_iter(&row))?;
+                for model in &self.models {
+                    let row = model.under(index)?;
+                    tx.prepare_cached(&model.insert)?.execute(params_from_iter(row))?;
+                }
             }
-            drop(insert);
             tx.commit()?;
             next = to.min(next + ROWS);
         }
