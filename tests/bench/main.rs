@@ -10,7 +10,8 @@
 //! Words after `--` choose parts of it: `edge` (decisions, reads, writes, searches, start),
 //! `pass-through` (an identity check beside the same call without the gateway), `one-down` (one
 //! ministry fails, the others' callers go on), `feed` (from a commit to those who watch), `outbox`,
-//! which takes `deliveries=NUMBER`, and `import`, which takes `import=NUMBER` (up to 999,900). All by
+//! which takes `deliveries=NUMBER`, `import`, which takes `import=NUMBER` (up to 999,900), and `proofs`,
+//! of a journal of `proofs=NUMBER` entries. All by
 //! default.
 //!
 //! Ends with 0 whether targets are met or not, and with 1 when anything fails.
@@ -28,6 +29,7 @@ mod one_down;
 mod outbox;
 mod pass_through;
 mod process;
+mod proofs;
 mod raw_store;
 mod rounds;
 mod search;
@@ -73,17 +75,19 @@ fn main() -> ExitCode {
 }
 
 /// The parts, in the order in which they run.
-const PARTS: [&str; 6] = ["edge", "pass-through", "one-down", "feed", "outbox", "import"];
+const PARTS: [&str; 7] = ["edge", "pass-through", "one-down", "feed", "outbox", "import", "proofs"];
 /// Deliveries of the outbox unless the command line says otherwise.
 const DELIVERIES: u32 = 200_000;
 /// Workers of the imported table unless the command line says otherwise.
 const WORKERS: u32 = 100_000;
 /// As many as have a NIK of their own in it.
 const MOST_WORKERS: u32 = 999_900;
+/// Entries of the journal that proofs are asked of, likewise.
+const ENTRIES: u64 = 1_000_000;
 
 fn bench(given: &[&str]) -> Result<()> {
     let mut parts = Vec::new();
-    let (mut deliveries, mut workers) = (DELIVERIES, WORKERS);
+    let (mut deliveries, mut workers, mut entries) = (DELIVERIES, WORKERS, ENTRIES);
     for word in given {
         match word.split_once('=') {
             Some(("deliveries", number)) => {
@@ -93,6 +97,11 @@ fn bench(given: &[&str]) -> Result<()> {
                 workers = number.parse().context("import=NUMBER")?;
                 ensure!((1..=MOST_WORKERS).contains(&workers), "import={workers} is too many");
                 parts.push("import");
+            }
+            // A number says that it is this part that is wanted.
+            Some(("proofs", number)) => {
+                entries = number.parse().context("proofs=NUMBER")?;
+                parts.push("proofs");
             }
             _ if *word == "--bench" => {}
             _ => {
@@ -118,7 +127,8 @@ fn bench(given: &[&str]) -> Result<()> {
             "one-down" => runtime.block_on(one_down::compare(data.path(), &mut table))?,
             "feed" => runtime.block_on(feed::measure(data.path(), &mut table))?,
             "import" => import::measure(data.path(), workers, &mut table)?,
-            _ => runtime.block_on(outbox::measure(data.path(), deliveries, &mut table))?,
+            "outbox" => runtime.block_on(outbox::measure(data.path(), deliveries, &mut table))?,
+            _ => runtime.block_on(proofs::measure(data.path(), entries, &mut table))?,
         }
         table.print();
         println!();

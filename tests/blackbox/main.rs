@@ -42,5 +42,7 @@ mod signature;
 mod startup;
 mod streams;
 mod tidy;
+mod timestamps;
 mod walk;
+mod withholdings;
 mod witness;

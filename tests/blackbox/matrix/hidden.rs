@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use desmigratif_core::access::{AgencyKind, Purpose};
-use desmigratif_proto::audit::v1::EraseSubjectRequest;
+use desmigratif_proto::audit::v1::{EraseSubjectRequest, ListWithholdingsRequest};
 use desmigratif_proto::{METHODS, Method};
 use desmigratif_sandbox::people::Candidate;
 use prost::Message as _;
@@ -103,7 +103,12 @@ const ASKING: &[(&str, Asking)] = &[
         EraseSubjectRequest { request_id, nik }.encode_to_vec()
     }),
     ("AuditService/ListDisclosures", |it| requests::list_disclosures(&it.person.nik)),
+    ("AuditService/ListWithholdings", |it| {
+        let nik = it.person.nik.clone();
+        ListWithholdingsRequest { nik, ..Default::default() }.encode_to_vec()
+    }),
     ("AuditService/WithholdDisclosures", |it| withholding(&it.person.nik).encode_to_vec()),
+    ("ChangeFeedService/WatchChanges", |it| requests::watch_workers(it.regency())),
     ("CoverageService/GetCoverage", |it| programme::get_coverage(it.regency())),
     ("CoverageService/GetRegionalBriefing", |it| programme::get_regional_briefing(it.regency())),
     ("IdentityService/BatchVerifyIdentities", |it| requests::verify_identities(&it.person)),

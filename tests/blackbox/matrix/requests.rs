@@ -12,10 +12,10 @@ use desmigratif_proto::admin::v1::{
 use desmigratif_proto::audit::v1::{
     AddCosignatureRequest, EndWithholdingRequest, EraseSubjectRequest, GetCheckpointRequest,
     GetConsistencyProofRequest, GetEntryRequest, GetInclusionProofRequest, ListDisclosuresRequest,
-    ReportBreachRequest,
+    ListWithholdingsRequest, ReportBreachRequest,
 };
 use desmigratif_proto::common::v1 as common;
-use desmigratif_proto::exchange::v1::{GetHeadRequest, WatchChangesRequest};
+use desmigratif_proto::exchange::v1::{GetHeadRequest, RecordKind, WatchChangesRequest};
 use desmigratif_proto::health::v1::{
     FindNearestFacilitiesRequest, GetClearanceRequest, GetFacilityRequest, ListClearancesRequest,
     ListFacilitiesRequest, ListUnderservedVillagesRequest, RegisterFacilityRequest,
@@ -135,7 +135,7 @@ const EXAMPLES: &[(&str, Example)] = &[
         EraseSubjectRequest { request_id: new_id(), nik: cast.spare_niks.draw() }.encode_to_vec()
     }),
     ("AuditService/GetCheckpoint", |_| {
-        GetCheckpointRequest { size: 1, witnessed: false }.encode_to_vec()
+        GetCheckpointRequest { size: 1, ..Default::default() }.encode_to_vec()
     }),
     ("AuditService/GetConsistencyProof", |_| {
         GetConsistencyProofRequest { earlier_size: 1, size: 2 }.encode_to_vec()
@@ -145,6 +145,7 @@ const EXAMPLES: &[(&str, Example)] = &[
         GetInclusionProofRequest { index: 1, size: 0 }.encode_to_vec()
     }),
     ("AuditService/ListDisclosures", |cast| list_disclosures(&cast.near.person.nik)),
+    ("AuditService/ListWithholdings", |_| ListWithholdingsRequest::default().encode_to_vec()),
     ("AuditService/ReportBreach", |_| {
         let agency_id = "kemnaker".into();
         let (from, to) = (Some(in_days(-1)), Some(in_days(1)));
@@ -222,6 +223,18 @@ const EXAMPLES: &[(&str, Example)] = &[
     ("WorkerService/RegisterWorkers", |_| register_workers(registration(&fresh_nik()))),
     ("WorkerService/UpdateWorker", |cast| update_worker(&cast.spare_workers.draw())),
 ];
+
+/// The changes of a region's workers until now. Facilities and designations are told to everybody.
+pub(super) fn watch_workers(region_code: &str) -> Vec<u8> {
+    WatchChangesRequest {
+        from_beginning: true,
+        kinds: vec![RecordKind::Worker.into()],
+        region_code: region_code.into(),
+        catch_up_only: true,
+        ..Default::default()
+    }
+    .encode_to_vec()
+}
 
 pub(super) fn list_disclosures(nik: &str) -> Vec<u8> {
     ListDisclosuresRequest { nik: nik.into(), ..Default::default() }.encode_to_vec()

@@ -190,11 +190,14 @@ pub(crate) fn service(
     sector_code: &str,
     status: ServiceStatus,
 ) -> ReportSectorServiceRequest {
+    let given = status == ServiceStatus::Active;
     let service = SectorServiceReport {
         village_code: village_code.into(),
         sector_code: sector_code.into(),
         status: status.into(),
         from: day(0),
+        // What is given has an end that lies far ahead.
+        until: if given { day(400) } else { String::new() },
         evidence: "Laporan 12/2026".into(),
         ..SectorServiceReport::default()
     };
