@@ -3,6 +3,7 @@
 //! Unknown keys are refused, since a misspelled limit is no limit. Secrets are never in the file:
 //! it names the files that hold them. Relative paths are relative to the configuration file.
 
+mod audit;
 mod limits;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use serde::{Deserialize, Serialize};
 
+pub use audit::{Audit, Timestamps};
 pub use limits::Limits;
 
 /// The whole configuration.
@@ -155,26 +157,6 @@ pub struct EncryptionKey {
     /// The variable of the environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
-}
-
-/// The journal as evidence: who signs its head, and who cosigns it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Audit {
-    /// The name of the log, the same for as long as the journal lasts: a host name that nobody else
-    /// has, without spaces or plus signs.
-    pub origin: String,
-    /// The keys that sign the head: files with an Ed25519 seed, 64 hexadecimal digits. The first is
-    /// the present one. A new one goes first, with the one before behind it at least for a start:
-    /// then a statement signed by both tells others to follow.
-    pub keys: Vec<PathBuf>,
-    /// The verifying keys of the witnesses whose cosignatures count (C2SP tlog-cosignature: name,
-    /// id, key), as `desmigratif witness` prints them at each ministry.
-    #[serde(default)]
-    pub witnesses: Vec<String>,
-    /// How many of them must have cosigned a head for it to be witnessed.
-    #[serde(default)]
-    pub quorum: u32,
 }
 
 /// Who and what is registered: facilities as their file says at every start, agencies when they
@@ -332,7 +314,7 @@ impl Config {
         let paths = [&mut tls.certificate, &mut tls.key, &mut tls.client_ca, &mut store.path]
             .into_iter()
             .chain([&mut keys.subject])
-            .chain(&mut audit.keys)
+            .chain(audit.paths())
             .chain(keys.encryption.iter_mut().filter_map(|key| key.file.as_mut()))
             .chain(&mut tls.crls)
             .chain(tls.issuer.iter_mut().flat_map(|it| [&mut it.certificate, &mut it.key]))
@@ -352,14 +334,7 @@ impl Config {
         let rule =
             |holds: bool, key, rule| if holds { Ok(()) } else { Err(Error::Rule { key, rule }) };
         rule(!self.tls.trust_domain.is_empty(), "tls.trust_domain", "must not be empty")?;
-        rule(!self.audit.keys.is_empty(), "audit.keys", "must name a key")?;
-        let (witnesses, quorum) = (self.audit.witnesses.len(), self.audit.quorum as usize);
-        rule(witnesses <= 32, "audit.witnesses", "must be 32 or fewer")?;
-        rule(
-            quorum <= witnesses && (quorum > 0 || witnesses == 0),
-            "audit.quorum",
-            "must be between 1 and the number of audit.witnesses, and 0 when there are none",
-        )?;
+        self.audit.check()?;
         rule(
             self.keys.encryption.iter().all(|key| key.file.is_some() != key.environment.is_some()),
             "keys.encryption",
@@ -443,6 +418,25 @@ mod tests {
         let text = SAMPLE.replace("deadline_seconds = 30", "deadline_seconds = 3000");
         let error = read(&text).expect_err("too long");
         assert!(error.to_string().contains("limits.deadline_seconds"), "{error}");
+    }
+
+    #[test]
+    fn a_timestamp_authority_is_checked_and_its_file_found_beside_the_configuration() {
+        let with = |url, seconds| {
+            let table = format!(
+                "[audit.timestamps]\nurl = \"{url}\"\nca = \"tsa.pem\"\nevery_seconds = {seconds}\n"
+            );
+            read(&SAMPLE.replace("[registry]", &format!("{table}[registry]")))
+        };
+        let config = with("http://tsa.example/tsr", 60).expect("it is as it should be");
+        let timestamps = config.audit.timestamps.expect("it is configured");
+        assert!(timestamps.ca.is_absolute());
+        for (url, seconds, key) in
+            [("ftp://tsa.example", 60, "timestamps.url"), ("http://a", 0, "every_seconds")]
+        {
+            let error = with(url, seconds).expect_err("out of its range").to_string();
+            assert!(error.contains(key), "{error}");
+        }
     }
 
     #[test]

@@ -34,7 +34,8 @@ macro_rules! each_request {
                 RegisterCertificateRequest, RemoveCertificateRequest;
             audit: GetCheckpointRequest, GetInclusionProofRequest, GetConsistencyProofRequest,
                 AddCosignatureRequest, EraseSubjectRequest, ListDisclosuresRequest, WithholdDisclosuresRequest,
-                EndWithholdingRequest, ReportBreachRequest, GetEntryRequest;
+                EndWithholdingRequest, ListWithholdingsRequest, ReportBreachRequest,
+                GetEntryRequest;
             connector: DeliverRequest, LookupRequest;
             exchange: WatchChangesRequest, GetHeadRequest;
             health: SubmitClearanceRequest, SubmitClearancesRequest, GetClearanceRequest,

@@ -9,8 +9,9 @@
 //!
 //! Words after `--` choose parts of it: `edge` (decisions, reads, writes, searches, start),
 //! `pass-through` (an identity check beside the same call without the gateway), `one-down` (one
-//! ministry fails, the others' callers go on), `feed` (from a commit to those who watch) and
-//! `outbox`, which takes `deliveries=NUMBER`. All by default.
+//! ministry fails, the others' callers go on), `feed` (from a commit to those who watch), `outbox`,
+//! which takes `deliveries=NUMBER`, and `proofs`, of a journal of `proofs=NUMBER` entries. All by
+//! default.
 //!
 //! Ends with 0 whether targets are met or not, and with 1 when anything fails.
 
@@ -26,6 +27,7 @@ mod one_down;
 mod outbox;
 mod pass_through;
 mod process;
+mod proofs;
 mod raw_store;
 mod rounds;
 mod search;
@@ -71,18 +73,27 @@ fn main() -> ExitCode {
 }
 
 /// The parts, in the order in which they run.
-const PARTS: [&str; 5] = ["edge", "pass-through", "one-down", "feed", "outbox"];
+const PARTS: [&str; 6] = ["edge", "pass-through", "one-down", "feed", "outbox", "proofs"];
 /// Deliveries of the outbox unless the command line says otherwise.
 const DELIVERIES: u32 = 200_000;
+/// Entries of the journal that proofs are asked of, likewise.
+const ENTRIES: u64 = 1_000_000;
 
 fn bench(given: &[&str]) -> Result<()> {
     let mut parts = Vec::new();
-    let mut deliveries = DELIVERIES;
+    let (mut deliveries, mut entries) = (DELIVERIES, ENTRIES);
     for word in given {
-        match word.strip_prefix("deliveries=") {
-            Some(number) => deliveries = number.parse().context("deliveries=NUMBER")?,
-            None if *word == "--bench" => {}
-            None => {
+        match word.split_once('=') {
+            Some(("deliveries", number)) => {
+                deliveries = number.parse().context("deliveries=NUMBER")?;
+            }
+            // A number says that it is this part that is wanted.
+            Some(("proofs", number)) => {
+                entries = number.parse().context("proofs=NUMBER")?;
+                parts.push("proofs");
+            }
+            _ if *word == "--bench" => {}
+            _ => {
                 ensure!(PARTS.contains(word), "no part is called {word}; there are {PARTS:?}");
                 parts.push(*word);
             }
@@ -104,7 +115,8 @@ fn bench(given: &[&str]) -> Result<()> {
             "pass-through" => runtime.block_on(pass_through::compare(data.path(), &mut table))?,
             "one-down" => runtime.block_on(one_down::compare(data.path(), &mut table))?,
             "feed" => runtime.block_on(feed::measure(data.path(), &mut table))?,
-            _ => runtime.block_on(outbox::measure(data.path(), deliveries, &mut table))?,
+            "outbox" => runtime.block_on(outbox::measure(data.path(), deliveries, &mut table))?,
+            _ => runtime.block_on(proofs::measure(data.path(), entries, &mut table))?,
         }
         table.print();
         println!();

@@ -78,7 +78,29 @@ pub(crate) async fn measure(data: &Path, count: u32, table: &mut Table) -> Resul
     gateway.stop()
 }
 
-fn read_key(path: &Path) -> Result<[u8; 32]> {
+/// A store that `dev` has made, and what opened it.
+pub(crate) struct Opened {
+    /// The store, which no gateway may run on.
+    pub(crate) store: Sqlite,
+    /// The key of pseudonyms.
+    pub(crate) key: SubjectKey,
+    /// The configuration.
+    pub(crate) config: Config,
+}
+
+/// Opens the store in a data folder.
+pub(crate) fn open(data: &Path) -> Result<Opened> {
+    let config = Config::read(&data.join("gateway.toml"))?;
+    let sealing = config.keys.encryption.first().context("dev makes a key")?;
+    let file = sealing.file.as_ref().context("dev keeps its key in a file")?;
+    let ring = KeyRing::of([(sealing.id.clone(), Zeroizing::new(read_key(file)?))])?;
+    let store = Sqlite::open(&data.join("store.sqlite"), Arc::new(SystemClock), ring)?;
+    let key = SubjectKey::from_bytes(read_key(&config.keys.subject)?);
+    Ok(Opened { store, key, config })
+}
+
+/// A key from its file.
+pub(crate) fn read_key(path: &Path) -> Result<[u8; 32]> {
     let mut key = [0; 32];
     hex::decode_to_slice(std::fs::read_to_string(path)?.trim(), &mut key)?;
     Ok(key)
@@ -87,12 +109,7 @@ fn read_key(path: &Path) -> Result<[u8; 32]> {
 /// Fills the store by its port and measures its own queries, before any gateway runs on it.
 async fn fill_and_ask(data: &Path, count: u32, table: &mut Table) -> Result<()> {
     let begun = Instant::now();
-    let config = Config::read(&data.join("gateway.toml"))?;
-    let sealing = config.keys.encryption.first().context("dev makes a key")?;
-    let file = sealing.file.as_ref().context("dev keeps its key in a file")?;
-    let ring = KeyRing::of([(sealing.id.clone(), Zeroizing::new(read_key(file)?))])?;
-    let store = Sqlite::open(&data.join("store.sqlite"), Arc::new(SystemClock), ring)?;
-    let key = SubjectKey::from_bytes(read_key(&config.keys.subject)?);
+    let Opened { store, key, .. } = open(data)?;
     let gazetteer = regions::load();
     let model = people::workers(&gazetteer, &key, SystemClock.today()).next();
     let model = model.context("the sandbox has workers")?;

@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use desmigratif::audit::note::{self, VerifyingKey};
+use desmigratif::audit::note::{self, SigningKey, VerifyingKey};
+use desmigratif::audit::succession;
 use desmigratif_core::journal::{Hash, leaf_hash};
 use desmigratif_proto::audit::v1::audit_service_client::AuditServiceClient;
 use desmigratif_proto::audit::v1::{
@@ -403,4 +404,63 @@ async fn a_store_verifies_offline_and_every_tampering_has_its_own_verdict() {
     let nobody = "log.desmigratif.test+00000000+AAAA";
     let (status, ..) = run(&["audit", "verify", early.to_str().unwrap(), "--log-key", nobody]);
     assert_eq!(status, Some(64));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_relies_on_the_first_key_verifies_what_later_keys_have_signed() {
+    let gateway = Gateway::serve(crate::folder::prepared(), &[]);
+    let kemnaker = gateway.connect("kemnaker").await;
+    let receipt = entry(&kemnaker).await;
+    let first = checkpoint(&kemnaker, 0).await.verifying_keys.remove(0);
+    let folder = gateway.kill();
+    std::fs::write(folder.path().join("new.key"), format!("{}\n", "5a".repeat(32))).unwrap();
+    std::fs::write(folder.path().join("receipt"), &receipt.signed_note).unwrap();
+    let keys = |keys| [("DESMIGRATIF_AUDIT__KEYS", keys)];
+    let folder = Gateway::serve(folder, &keys(r#"["new.key", "log.key"]"#)).kill();
+    let mut gateway = Gateway::serve(folder, &keys(r#"["new.key"]"#));
+    let kemnaker = gateway.connect("kemnaker").await;
+    let covering = checkpoint(&kemnaker, entry(&kemnaker).await.entry_index + 1).await;
+    let last = covering.verifying_keys[0].clone();
+    assert!(last != first && covering.verifying_keys.len() == 1);
+
+    let path = |gateway: &Gateway, name: &str| gateway.data().join(name).display().to_string();
+    let (from, file) = (path(&gateway, "receipt"), path(&gateway, "evidence.json"));
+    let profile = gateway.profile("kemnaker");
+    let (status, out, err) =
+        run(&["audit", "export", &from, "--out", &file, "--profile", &profile]);
+    assert_eq!(status, Some(0), "{out}{err}");
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+    let store = path(&gateway, "store.sqlite");
+    let verdict = |file: &str, key: &str| {
+        let (status, out, err) = run(&["audit", "verify", file, "--log-key", key]);
+        (status, format!("{out}{err}"))
+    };
+    for verified in [&file, &store] {
+        let (status, said) = verdict(verified, &first);
+        assert!(status == Some(0) && said.starts_with("valid: "), "{said}");
+    }
+    let (status, said) = verdict(&file, &last);
+    assert!(status == Some(1) && said.contains("the receipt: signed by no known key"), "{said}");
+
+    // Nothing else stands in for the statement, and nothing is left over beside it.
+    let mut evidence: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let statements = std::mem::take(&mut evidence["successions"]);
+    let key = |seed| SigningKey::new(ORIGIN, &[seed; 32]).unwrap();
+    let strangers = succession::statement(&key(1), &key(2));
+    let both = [statements[0].clone(), strangers.clone().into()];
+    for (instead, says) in [
+        (serde_json::json!([]), "invalid: the checkpoint: signed by no known key"),
+        (serde_json::json!([strangers]), "invalid: a statement of the succession of keys"),
+        (serde_json::json!(both), "invalid: a statement of the succession of keys"),
+    ] {
+        evidence["successions"] = instead;
+        std::fs::write(&file, evidence.to_string()).unwrap();
+        let (status, said) = verdict(&file, &first);
+        assert!(status == Some(1) && said.contains(says), "{said}");
+    }
+    Connection::open(&store).unwrap().execute_batch("DELETE FROM succession").unwrap();
+    let (status, said) = verdict(&store, &first);
+    assert!(status == Some(1) && said.contains("not signed: "), "{said}");
 }

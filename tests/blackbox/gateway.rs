@@ -153,6 +153,20 @@ impl Gateway {
         }
     }
 
+    /// An agency's profile for the command line, made in the data folder.
+    pub(crate) fn profile(&self, agency: &str) -> String {
+        let (path, tls) = (self.data().join(format!("{agency}.toml")), self.data().join("tls"));
+        let tls = tls.display();
+        let profile = format!(
+            "gateway = \"{}\"\nserver_name = \"localhost\"\nca = \"{tls}/ca.pem\"\n\
+             certificate = \"{tls}/agencies/{agency}.pem\"\n\
+             key = \"{tls}/agencies/{agency}-key.pem\"\n",
+            self.agencies
+        );
+        std::fs::write(&path, profile).unwrap();
+        path.into_os_string().into_string().unwrap()
+    }
+
     /// A connection with an agency's certificate.
     pub(crate) async fn connect(&self, agency: &str) -> Channel {
         self.connect_as(&self.identity(agency)).await

@@ -39,5 +39,7 @@ mod reload;
 mod signature;
 mod startup;
 mod tidy;
+mod timestamps;
 mod walk;
+mod withholdings;
 mod witness;

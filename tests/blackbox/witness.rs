@@ -42,7 +42,7 @@ async fn grow(channel: &Channel, count: usize) -> u64 {
         let answer = register(channel, registration(&fresh_nik())).await.unwrap();
         last = answer.receipt.unwrap().entry_index;
     }
-    let covering = GetCheckpointRequest { size: last + 1, witnessed: false };
+    let covering = GetCheckpointRequest { size: last + 1, ..Default::default() };
     checkpoint(channel, covering).await.checkpoint.unwrap().size
 }
 
@@ -137,7 +137,7 @@ async fn a_head_that_two_ministries_have_cosigned_is_witnessed_and_stays_to_be_f
     assert_eq!(last(&kemnaker).await, (later, vec![], false), "no entry but those two");
     assert_eq!(later, size + 2, "a cosignature is no entry");
 
-    let witnessed = GetCheckpointRequest { witnessed: true, size: 0 };
+    let witnessed = GetCheckpointRequest { witnessed: true, ..Default::default() };
     let found = checkpoint(&kemnaker, witnessed).await;
     let (note, witnessing) = (found.checkpoint.unwrap().note, found.witnessing.unwrap());
     assert!(witnessing.witnessed);
@@ -147,7 +147,7 @@ async fn a_head_that_two_ministries_have_cosigned_is_witnessed_and_stays_to_be_f
     let witnesses = parse(&witnessing.witness_keys);
     let (head, by) = verify(&note, ORIGIN, &parse(&log), &witnesses).unwrap();
     assert_eq!((head.size, by.len()), (size, 2), "anyone can verify it");
-    let beyond = GetCheckpointRequest { witnessed: true, size: later };
+    let beyond = GetCheckpointRequest { witnessed: true, size: later, ..Default::default() };
     let none = AuditServiceClient::new(kemnaker).get_checkpoint(beyond).await.unwrap_err();
     assert_eq!((none.code(), reason(&none).as_str()), (Code::NotFound, "NOT_FOUND"));
 

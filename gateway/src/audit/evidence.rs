@@ -4,9 +4,11 @@
 //! with the log's public key and the certificate of those who issue agencies' certificates. Its
 //! parts: the receipt; the entry's leaf; the request and the answer, each only if its holder wants
 //! to show it; the proof that the entry is under a checkpoint; that checkpoint with every signature
-//! on it; and what shows who called: certificate chain, revocation lists, the caller's signature,
-//! all that the entry names. Each part must verify and belong to the others, and nothing else may be
-//! in the file: what cannot be proved has no place in evidence.
+//! on it; the timestamp on it, if it has one; what shows who called: certificate chain, revocation
+//! lists, the caller's signature, all that the entry names; and the statements by which the log's
+//! keys have followed each other, by which one key that is relied on is enough. Each part must
+//! verify and belong to the others, and nothing else may be in the file: what cannot be proved has
+//! no place in evidence.
 //!
 //! Version 1 of the file has neither leaf nor anything of the caller, and proves as much less.
 
@@ -14,12 +16,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use desmigratif_core::credentials::{CallerSignature, Chain, Digests, Revocation};
 use desmigratif_core::journal::{Entry, Hash, leaf_hash};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::caller::{self, Doubt, Issuers};
 use super::note::{self, Head, VerifyingKey};
 use super::receipt::{self, Statement};
+use super::succession;
+use super::timestamp::{self, Authorities};
 
 /// The format's name and first version.
 const FORMAT_1: &str = "desmigratif.evidence/v1";
@@ -55,6 +60,12 @@ pub struct Evidence {
     /// The caller's signature over its request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     signature: Option<Signature>,
+    /// The timestamp on the checkpoint (RFC 3161), DER.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timestamp: Option<String>,
+    /// The statements of the succession of the log's keys, in order: signed notes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    successions: Vec<String>,
 }
 
 /// A caller's signature in the file.
@@ -100,12 +111,14 @@ pub struct Given<'a> {
 pub struct Trust<'a> {
     /// The name of the log.
     pub origin: &'a str,
-    /// The log's keys.
+    /// The log's keys: one is enough, since those that came after it are followed.
     pub log: &'a [VerifyingKey],
     /// The witnesses that count.
     pub witnesses: &'a [VerifyingKey],
     /// Who issues agencies' certificates; `None` when the judge does not know.
     pub issuers: Option<&'a Issuers>,
+    /// The authorities whose timestamps count.
+    pub authorities: &'a Authorities,
 }
 
 /// What evidence proves.
@@ -123,6 +136,8 @@ pub struct Proven {
     pub witnesses: Vec<VerifyingKey>,
     /// What is shown of the caller.
     pub caller: Caller,
+    /// When an authority saw the head at the latest, if it says so.
+    pub timestamp: Option<Timestamp>,
 }
 
 /// What evidence shows of the caller.
@@ -183,6 +198,12 @@ pub enum Invalid {
     /// The proof does not lead from the receipt to the checkpoint.
     #[error("the entry is not under the checkpoint")]
     Inclusion,
+    /// A statement of the succession of keys does not hold, or is about other keys.
+    #[error("a statement of the succession of keys does not lead from the keys that are relied on")]
+    Succession,
+    /// The timestamp does not count.
+    #[error("the timestamp: {0}")]
+    Timestamp(timestamp::Error),
 }
 
 impl Evidence {
@@ -205,7 +226,23 @@ impl Evidence {
                 base: encode(&signature.base),
                 value: encode(&signature.value),
             }),
+            timestamp: None,
+            successions: Vec::new(),
         }
+    }
+
+    /// With the timestamp on the checkpoint.
+    #[must_use]
+    pub fn with_timestamp(mut self, token: &[u8]) -> Self {
+        self.timestamp = Some(BASE64.encode(token));
+        self
+    }
+
+    /// With the statements by which the log's keys have followed each other.
+    #[must_use]
+    pub fn with_successions(mut self, statements: Vec<String>) -> Self {
+        self.successions = statements;
+        self
     }
 
     /// Reads a file.
@@ -239,8 +276,9 @@ impl Evidence {
     /// # Errors
     /// [`Invalid`]: then nothing is proved.
     pub fn verify(&self, trust: Trust<'_>) -> Result<Proven, Invalid> {
-        let Trust { origin, log, witnesses, issuers } = trust;
-        let statement = Statement::verify(&self.receipt, origin, log).map_err(Invalid::Receipt)?;
+        let Trust { origin, log, witnesses, issuers, authorities } = trust;
+        let log = succession::follow_all(log, &self.successions).ok_or(Invalid::Succession)?;
+        let statement = Statement::verify(&self.receipt, origin, &log).map_err(Invalid::Receipt)?;
         let shown = |part: &Option<String>, digest: Hash, other| {
             let Some(part) = part else { return Ok(false) };
             if Hash::from(Sha256::digest(decode(part)?)) == digest { Ok(true) } else { Err(other) }
@@ -252,14 +290,21 @@ impl Evidence {
             None => Caller::Named,
         };
         let (head, witnesses) =
-            note::verify(&self.checkpoint, origin, log, witnesses).map_err(Invalid::Checkpoint)?;
+            note::verify(&self.checkpoint, origin, &log, witnesses).map_err(Invalid::Checkpoint)?;
         let hashes = self.inclusion.iter().map(|hash| receipt::hash(hash).map(tlog_tiles::Hash));
         let proof = hashes.collect::<Option<_>>().ok_or(Invalid::Malformed)?;
         let leaf = tlog_tiles::Hash(statement.receipt.leaf_hash);
         let (index, root) = (statement.receipt.index, tlog_tiles::Hash(head.root));
         tlog_tiles::check_record(&proof, head.size, root, index, leaf)
             .map_err(|_| Invalid::Inclusion)?;
-        Ok(Proven { statement, head, request, answer, witnesses, caller })
+        let timestamp = match &self.timestamp {
+            Some(token) => {
+                let at = timestamp::verify(&decode(token)?, &head, authorities);
+                Some(at.map_err(Invalid::Timestamp)?)
+            }
+            None => None,
+        };
+        Ok(Proven { statement, head, request, answer, witnesses, caller, timestamp })
     }
 
     /// What the parts that the leaf names show of the caller.

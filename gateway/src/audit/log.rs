@@ -190,6 +190,45 @@ impl Log {
         Ok(Some(kept).filter(|_| suffice))
     }
 
+    /// The last checkpoint that is to have a timestamp and has none: the last witnessed one, or the
+    /// last at all where there are no witnesses.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub async fn to_be_stamped(&self) -> Result<Option<Checkpoint>, LogError> {
+        let last = if self.witnesses.quorum > 0 {
+            self.witnessed().await?
+        } else {
+            self.store.checkpoint(None).await?
+        };
+        let Some(last) = last else { return Ok(None) };
+        Ok(self.store.timestamp(last.size).await?.is_none().then_some(last))
+    }
+
+    /// Keeps a timestamp on the checkpoint of a size. The first stays.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub async fn keep_timestamp(&self, size: u64, token: Vec<u8>) -> Result<(), LogError> {
+        Ok(self.store.keep_timestamp(size, token).await?)
+    }
+
+    /// The timestamp on the checkpoint of a size (RFC 3161, DER), if it has one.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub async fn timestamp(&self, size: u64) -> Result<Option<Vec<u8>>, LogError> {
+        Ok(self.store.timestamp(size).await?)
+    }
+
+    /// The first checkpoint of at least `size` entries that has a timestamp.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub async fn timestamped(&self, size: u64) -> Result<Option<Checkpoint>, LogError> {
+        Ok(self.store.timestamped_checkpoint(size).await?)
+    }
+
     /// Adds a witness's cosignature, the line of a note, to the checkpoint of a size. The first of
     /// each witness stays. Returns the checkpoint.
     ///

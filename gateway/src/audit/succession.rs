@@ -19,23 +19,28 @@ pub fn statement(earlier: &SigningKey, later: &SigningKey) -> String {
     note::signed(&text, &[earlier, later].map(|key| key.sign_text(&text)))
 }
 
-/// The key that a statement puts in the place of one of `known`; `None` when it is no statement
-/// about any of them, or does not hold.
-#[must_use]
-pub fn successor(statement: &str, known: &[VerifyingKey]) -> Option<VerifyingKey> {
+/// The earlier and the later key of a statement; `None` when it is none, or does not hold.
+fn read(statement: &str) -> Option<[VerifyingKey; 2]> {
     let note = Note::from_bytes(statement.as_bytes()).ok()?;
     let text = std::str::from_utf8(note.text()).ok()?;
     let lines: Vec<_> = text.strip_suffix('\n')?.split('\n').collect();
     let [origin, WORDS, from, to] = lines[..] else { return None };
     let (from, to) = (VerifyingKey::parse(from)?, VerifyingKey::parse(to)?);
     let of_log = |key: &VerifyingKey| key.name() == origin && !key.is_witness();
-    if !known.contains(&from) || !of_log(&from) || !of_log(&to) || from.key_id() == to.key_id() {
+    if !of_log(&from) || !of_log(&to) || from.key_id() == to.key_id() {
         return None;
     }
     let both = [from, to];
     let signed = note::signed_by(statement, &both).ok()?.len() == 2;
-    let [_, to] = both;
-    signed.then_some(to)
+    signed.then_some(both)
+}
+
+/// The key that a statement puts in the place of one of `known`; `None` when it is no statement
+/// about any of them, or does not hold.
+#[must_use]
+pub fn successor(statement: &str, known: &[VerifyingKey]) -> Option<VerifyingKey> {
+    let [from, to] = read(statement)?;
+    known.contains(&from).then_some(to)
 }
 
 /// The keys that can be relied on by whoever relies on `known`: those, and their successors by
@@ -48,6 +53,33 @@ pub fn follow(known: &[VerifyingKey], statements: &[String]) -> Vec<VerifyingKey
             && !keys.contains(&next)
         {
             keys.push(next);
+        }
+    }
+    keys
+}
+
+/// The same, where nothing may be left over: `None` when a statement does not hold, or is about no
+/// key that is relied on by then.
+#[must_use]
+pub fn follow_all(known: &[VerifyingKey], statements: &[String]) -> Option<Vec<VerifyingKey>> {
+    for (at, statement) in statements.iter().enumerate() {
+        let keys = follow(known, &statements[..at]);
+        let [from, to] = read(statement)?;
+        if !keys.contains(&from) && !keys.contains(&to) {
+            return None;
+        }
+    }
+    Some(follow(known, statements))
+}
+
+/// Those of `known` and the keys in whose place they stand, by statements in their order: whose
+/// signatures from before may be met. Who relies on a later key relies on no earlier one by that.
+#[must_use]
+pub fn trace_back(known: &[VerifyingKey], statements: &[String]) -> Vec<VerifyingKey> {
+    let mut keys = known.to_vec();
+    for [from, to] in statements.iter().rev().filter_map(|statement| read(statement)) {
+        if keys.contains(&to) && !keys.contains(&from) {
+            keys.push(from);
         }
     }
     keys
@@ -72,6 +104,25 @@ mod tests {
         assert_eq!(follow(&verifying([2]), &statements), verifying([2, 3]));
         assert_eq!(follow(&verifying([4]), &statements), verifying([4]));
         assert_eq!(follow(&verifying([1]), &statements[1..]), verifying([1]), "a link is missing");
+    }
+
+    #[test]
+    fn who_has_the_last_key_finds_those_before_it() {
+        let statements = [statement(&key(1), &key(2)), statement(&key(2), &key(3))];
+        assert_eq!(trace_back(&verifying([3]), &statements), verifying([3, 2, 1]));
+        assert_eq!(trace_back(&verifying([2]), &statements), verifying([2, 1]));
+        assert_eq!(trace_back(&verifying([3]), &statements[..1]), verifying([3]));
+    }
+
+    #[test]
+    fn where_nothing_may_be_left_over_every_statement_is_about_a_known_key() {
+        let statements = [statement(&key(1), &key(2)), statement(&key(2), &key(3))];
+        assert_eq!(follow_all(&verifying([1]), &statements), Some(verifying([1, 2, 3])));
+        assert_eq!(follow_all(&verifying([2]), &statements), Some(verifying([2, 3])));
+        assert_eq!(follow_all(&verifying([1]), &statements[1..]), None, "about strangers");
+        let broken = [statements[0].replace("place", "stead") + "x"];
+        assert_eq!(follow_all(&verifying([1]), &broken), None);
+        assert_eq!(follow_all(&verifying([1]), &[]), Some(verifying([1])));
     }
 
     #[test]

@@ -8,16 +8,19 @@ use clap::Subcommand;
 use desmigratif_core::credentials::CallerSignature;
 use desmigratif_proto::audit::v1::audit_service_client::AuditServiceClient;
 use desmigratif_proto::audit::v1::{
-    GetCheckpointRequest, GetEntryRequest, GetInclusionProofRequest,
+    Checkpoint, GetCheckpointRequest, GetEntryRequest, GetInclusionProofRequest,
 };
+use tonic::transport::Channel;
 
 use super::keys::log_keys;
 use super::operate::{self, Breach, Profile, refused};
-use super::{Failure, say};
+use super::{Failure, say, timestamps};
 use crate::audit::caller::Issuers;
 use crate::audit::evidence::{Caller, Evidence, Given, Invalid, Kept, Proven, Trust};
 use crate::audit::note::VerifyingKey;
 use crate::audit::receipt::Statement;
+use crate::audit::succession;
+use crate::audit::timestamp::{self, Authorities};
 use crate::audit::verify::{Verdict, Verifier};
 use crate::config::Config;
 use crate::store::sqlite::Archive;
@@ -37,7 +40,8 @@ pub(super) enum AuditVerb {
         /// An evidence file, or a store's file or a copy of it
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        /// A verifying key of the log, as `audit key` prints it; more than one after a change of keys
+        /// A verifying key of the log, as `audit key` prints it. The keys that came after it are
+        /// followed, by the statements in the store or in the evidence file
         #[arg(long = "log-key", value_name = "KEY", required = true, value_parser = verifying_key)]
         log_keys: Vec<VerifyingKey>,
         /// A checkpoint that somebody else has kept, as AuditService.GetCheckpoint gives its note
@@ -53,6 +57,9 @@ pub(super) enum AuditVerb {
         /// whose certificate an evidence file shows
         #[arg(long, value_name = "FILE")]
         ca: Option<PathBuf>,
+        /// The certificates (PEM) that the timestamp of an evidence file must lead to
+        #[arg(long, value_name = "FILE")]
+        tsa_ca: Option<PathBuf>,
     },
     /// Make an evidence file of a receipt: its entry, the proof of it, and what shows who called
     ///
@@ -75,6 +82,10 @@ pub(super) enum AuditVerb {
         /// it is not given
         #[arg(long, value_name = "FILE")]
         ca: Option<PathBuf>,
+        /// Show when an authority saw the checkpoint, if one did: the certificates (PEM) that its
+        /// own must lead to
+        #[arg(long, value_name = "FILE")]
+        tsa_ca: Option<PathBuf>,
         /// The profile of the agency that called, or of an operator
         #[arg(long, value_name = "FILE", default_value = "desmigratif-data/operator.toml")]
         profile: PathBuf,
@@ -92,19 +103,28 @@ pub(super) enum AuditVerb {
 pub(super) fn run(verb: AuditVerb) -> Result<(), Failure> {
     match verb {
         AuditVerb::Breach(breach) => operate::run(breach.run()),
-        AuditVerb::Verify { file, log_keys, checkpoints, witnesses, quorum, ca } => {
+        AuditVerb::Verify { file, log_keys, checkpoints, witnesses, quorum, ca, tsa_ca } => {
             if is_store(&file)? {
                 verify_store(&file, &log_keys, &checkpoints)
             } else {
                 let issuers = ca.as_deref().map(issuers).transpose()?;
-                verify_evidence(&file, &log_keys, &witnesses, quorum, issuers.as_ref())
+                let authorities = authorities(tsa_ca.as_deref())?;
+                let trust = Trust {
+                    origin: log_keys.first().map_or("", VerifyingKey::name),
+                    log: &log_keys,
+                    witnesses: &witnesses,
+                    issuers: issuers.as_ref(),
+                    authorities: &authorities.unwrap_or_default(),
+                };
+                verify_evidence(&file, trust, quorum)
             }
         }
-        AuditVerb::Export { receipt, request, answer, out, ca, profile } => {
+        AuditVerb::Export { receipt, request, answer, out, ca, tsa_ca, profile } => {
             let shown = [request.as_deref(), answer.as_deref()];
             let profile = Profile::read(&profile)?;
             let issuers = issuers(ca.as_deref().unwrap_or(&profile.ca))?;
-            operate::run(export(&receipt, shown, &out, &issuers, &profile))
+            let authorities = authorities(tsa_ca.as_deref())?;
+            operate::run(export(&receipt, shown, &out, &issuers, authorities, &profile))
         }
         AuditVerb::Key { config } => {
             let keys = log_keys(&Config::read(&config)?.audit)?;
@@ -122,12 +142,17 @@ fn issuers(path: &Path) -> Result<Issuers, Failure> {
     Issuers::read(path).map_err(|error| Failure::Usage(format!("--ca {}: {error}", path.display())))
 }
 
-/// Makes an evidence file.
+fn authorities(file: Option<&Path>) -> Result<Option<Authorities>, Failure> {
+    file.map(|file| timestamps::authorities("--tsa-ca", file)).transpose()
+}
+
+/// Makes an evidence file. With `authorities`, a timestamp of one of them is shown too.
 async fn export(
     receipt: &Path,
     [request, answer]: [Option<&Path>; 2],
     out: &Path,
     issuers: &Issuers,
+    authorities: Option<Authorities>,
     profile: &Profile,
 ) -> Result<(), Failure> {
     let receipt = String::from_utf8(read(receipt)?)
@@ -139,32 +164,40 @@ async fn export(
     let read_keys = |keys: &[String]| -> Vec<_> {
         keys.iter().filter_map(|key| VerifyingKey::parse(key)).collect()
     };
-    let keys = read_keys(&head.verifying_keys);
+    let present = read_keys(&head.verifying_keys);
+    // The receipt may be older than the present key.
+    let keys = succession::trace_back(&present, &head.successions);
     let witnesses = read_keys(&head.witnessing.unwrap_or_default().witness_keys);
     let origin = keys.first().map_or("", VerifyingKey::name);
     let statement = Statement::verify(&receipt, origin, &keys)
         .map_err(|error| Failure::Usage(format!("the receipt: {error}")))?;
-    // Under a head that enough have cosigned, once there is one that covers the entry.
-    let last = GetCheckpointRequest { size: 0, witnessed: true };
-    let witnessed = log.get_checkpoint(last).await.ok().and_then(|it| it.into_inner().checkpoint);
     let index = statement.receipt.index;
-    let size = witnessed.map(|it| it.size).filter(|size| *size > index).unwrap_or_default();
+    let size = covering(&mut log, index, authorities.is_some()).await;
     let wanted = GetInclusionProofRequest { index, size };
     let proof = log.get_inclusion_proof(wanted).await.map_err(refused)?.into_inner();
-    let checkpoint = proof.checkpoint.unwrap_or_default().note;
+    let Checkpoint { note, timestamp, .. } = proof.checkpoint.unwrap_or_default();
     let entry = log.get_entry(GetEntryRequest { index }).await.map_err(refused)?.into_inner();
     let signature = entry.signature.map(|it| CallerSignature { base: it.base, value: it.value });
     let kept = Kept { receipt, request: request.as_deref(), answer: answer.as_deref() };
     let given = Given {
         leaf: &entry.leaf,
         inclusion: &proof.hashes,
-        checkpoint,
+        checkpoint: note,
         certificate_chain: &entry.certificate_chain,
         revocation_lists: &entry.revocation_lists,
         signature: signature.as_ref(),
     };
-    let evidence = Evidence::new(kept, given);
-    let trust = Trust { origin, log: &keys, witnesses: &witnesses, issuers: Some(issuers) };
+    let mut evidence = Evidence::new(kept, given).with_successions(head.successions);
+    if authorities.is_some() && !timestamp.is_empty() {
+        evidence = evidence.with_timestamp(&timestamp);
+    }
+    let trust = Trust {
+        origin,
+        log: &keys,
+        witnesses: &witnesses,
+        issuers: Some(issuers),
+        authorities: &authorities.unwrap_or_default(),
+    };
     let proven = evidence
         .verify(trust)
         .map_err(|error| Failure::Other(format!("this would be no evidence: {error}")))?;
@@ -175,6 +208,21 @@ async fn export(
     say(format_args!("{}: {}", out.display(), told_of(&proven, witnesses.len())))
 }
 
+/// The size of the checkpoint that an entry is best shown under: the first that covers it and has a
+/// timestamp, if one is wanted; or the last that enough have cosigned, if it covers it. 0 when there
+/// is neither yet, for whichever there is.
+async fn covering(log: &mut AuditServiceClient<Channel>, index: u64, timestamped: bool) -> u64 {
+    for wanted in [
+        GetCheckpointRequest { size: index.saturating_add(1), timestamped, witnessed: true },
+        GetCheckpointRequest { size: index.saturating_add(1), timestamped: false, witnessed: true },
+    ] {
+        if let Ok(found) = log.get_checkpoint(wanted).await {
+            return found.into_inner().checkpoint.map_or(0, |checkpoint| checkpoint.size);
+        }
+    }
+    0
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path)
         .map_err(|error| Failure::of(&format!("cannot read {}", path.display()), error))
@@ -182,11 +230,12 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// What evidence proves, for people, when so many witnesses are known.
 fn told_of(proven: &Proven, known: usize) -> String {
-    let Proven { statement, head, request, answer, witnesses, caller } = proven;
+    let Proven { statement, head, request, answer, witnesses, caller, timestamp } = proven;
     let cosigned = match known {
         0 => String::new(),
         _ => format!(", which {} of {known} witnesses have cosigned", witnesses.len()),
     };
+    let seen = timestamp.map_or_else(String::new, |at| format!(", which an authority saw at {at}"));
     let shown = match (request, answer) {
         (true, true) => "request and answer are shown",
         (true, false) => "the request is shown",
@@ -203,7 +252,7 @@ fn told_of(proven: &Proven, known: usize) -> String {
         }
     };
     format!(
-        "{} called {} at {}; entry {} under a checkpoint of {}{cosigned}; {shown}; {by}",
+        "{} called {} at {}; entry {} under a checkpoint of {}{cosigned}{seen}; {shown}; {by}",
         statement.agency,
         statement.method,
         statement.receipt.at,
@@ -221,28 +270,24 @@ fn is_store(file: &Path) -> Result<bool, Failure> {
     Ok(begin == STORE)
 }
 
-fn verify_evidence(
-    file: &Path,
-    keys: &[VerifyingKey],
-    witnesses: &[VerifyingKey],
-    quorum: usize,
-    issuers: Option<&Issuers>,
-) -> Result<(), Failure> {
+fn verify_evidence(file: &Path, trust: Trust<'_>, quorum: usize) -> Result<(), Failure> {
     let invalid = |why| Failure::Other(format!("{}: invalid: {why}", file.display()));
-    let origin = keys.first().map_or("", VerifyingKey::name);
     let text = String::from_utf8(read(file)?).map_err(|_| Invalid::Malformed);
     let proven = text
         .and_then(|text| Evidence::read(&text))
-        .and_then(|evidence| evidence.verify(Trust { origin, log: keys, witnesses, issuers }))
+        .and_then(|evidence| evidence.verify(trust))
         .map_err(|error| match error {
             Invalid::NoIssuers => Failure::Usage(format!("{}: {error}: give --ca", file.display())),
+            Invalid::Timestamp(timestamp::Error::UnknownAuthority) => {
+                invalid(format!("{error}; give the authority's CA with --tsa-ca"))
+            }
             error => invalid(error.to_string()),
         })?;
     let signed = proven.witnesses.len();
     if signed < quorum {
         return Err(invalid(format!("{signed} of {quorum} witnesses have cosigned it")));
     }
-    say(format_args!("valid: {}", told_of(&proven, witnesses.len())))
+    say(format_args!("valid: {}", told_of(&proven, trust.witnesses.len())))
 }
 
 fn verify_store(
@@ -258,11 +303,12 @@ fn verify_store(
             .map_err(|error| Failure::of(&format!("cannot read {}", path.display()), error))?;
         elsewhere.push(text);
     }
+    let mut archive = Archive::open(store).map_err(unreadable)?;
+    let keys = succession::follow(keys, &archive.successions().map_err(unreadable)?);
     let origin = keys.first().map_or("", VerifyingKey::name);
-    let verifier = Verifier::new(origin, keys, &elsewhere).map_err(|error| {
+    let verifier = Verifier::new(origin, &keys, &elsewhere).map_err(|error| {
         Failure::Usage(format!("--checkpoint: {error}; give the log's own, and its key"))
     })?;
-    let mut archive = Archive::open(store).map_err(unreadable)?;
     archive.check().map_err(|error| Failure::Other(format!("{at}: damaged: {error}")))?;
     match judge(&archive, verifier).map_err(unreadable)? {
         Verdict::Valid { entries, checkpoints, unsigned } => say(format_args!(

@@ -12,7 +12,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use super::keys::{key_fits, key_ring, log_keys, subject_key, witnesses};
 use super::registry::registered;
 use super::serve::{open, runtime, tls_files};
-use super::{CheckArgs, Failure, ministries, policy, say};
+use super::{CheckArgs, Failure, ministries, policy, say, timestamps};
 use crate::config::Config;
 use crate::edge::metrics::Metrics;
 use crate::edge::tls::Tls;
@@ -38,6 +38,10 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     match witnesses.keys.len() {
         0 => say(format_args!("witnesses      none"))?,
         count => say(format_args!("witnesses      {count}, of whom {} suffice", witnesses.quorum))?,
+    }
+    match timestamps::authority(&config.audit)? {
+        None => say(format_args!("timestamps     none"))?,
+        Some(_) => say(format_args!("timestamps     of an authority whose certificates are read"))?,
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let unread = SdkMeterProvider::default().meter("desmigratif.check");

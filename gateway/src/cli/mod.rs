@@ -15,6 +15,7 @@ mod policy;
 mod regions;
 mod registry;
 mod serve;
+mod timestamps;
 mod witness;
 
 use std::io::Write as _;

@@ -22,7 +22,7 @@ use super::gauges::{StoreGauges, watch_store};
 use super::keys::{key_fits, key_ring, log_keys, subject_key, witnesses};
 use super::policy::{self, PolicyWatch};
 use super::registry::{not_yet_there, registered};
-use super::{Failure, in_force, memory, ministries, say};
+use super::{Failure, in_force, memory, ministries, say, timestamps};
 use crate::access::issuer::Authority;
 use crate::access::limits::Limits;
 use crate::access::{Directory, TrustDomain};
@@ -108,6 +108,7 @@ impl Gateway {
         let key = subject_key(&config.keys.subject)?;
         let ring = key_ring(&config.keys.encryption)?;
         let (log_keys, witnesses) = (log_keys(&config.audit)?, witnesses(&config.audit)?);
+        let authority_of_time = timestamps::authority(&config.audit)?;
         let signing_key = log_keys
             .first()
             .cloned()
@@ -241,6 +242,7 @@ impl Gateway {
         for outbox in Outbox::of_all(&exchange, config.outbox.settings()) {
             outboxes.spawn(outbox.run(drain.clone()));
         }
+        let stamper = authority_of_time.map(|it| it.stamper(log.clone(), exchange.clock.clone()));
         let end_of_log = CancellationToken::new();
         let signing = tokio::spawn({
             let end = end_of_log.clone();
@@ -249,7 +251,7 @@ impl Gateway {
         let meter = telemetry.meter("desmigratif.policy");
         let reloads = PolicyWatch::new(policy.clone(), readiness.clone(), &meter);
         let (feed, mirror) = (exchange.feed.clone(), exchange.mirror.clone());
-        let watchers = vec![
+        let mut watchers = vec![
             tokio::spawn(async move { feed.run().await }),
             tokio::spawn(async move { mirror.run().await }),
             tokio::spawn(tls.clone().watch(FILE_WATCH)),
@@ -269,6 +271,9 @@ impl Gateway {
                 gauges,
             )),
         ];
+        if let Some(stamper) = stamper {
+            watchers.push(tokio::spawn(async move { stamper.run().await }));
+        }
         readiness.set_store_ok(true);
         set_serving(&health, ServingStatus::Serving).await;
         tracing::info!(agencies = %agencies_at, operators = %operators_at, "ready");

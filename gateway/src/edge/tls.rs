@@ -4,7 +4,7 @@
 //! session would skip the check of the certificate. What is loaded lives in one swap-able piece;
 //! [`Tls::reload`] reads the files again and keeps the old piece when anything in them is wrong.
 //!
-//! It is not who the caller is ([`super::identity`]) nor the handshake's timing
+//! It is not who the caller is (`connection`) nor the handshake's timing
 //! ([`super::listener`]).
 //!
 //! Invariants:

@@ -49,6 +49,9 @@ pub enum Error {
     /// The delivery is settled already.
     #[error("the delivery is settled already")]
     DeliverySettled,
+    /// There is no such delivery.
+    #[error("there is no such delivery")]
+    NoSuchDelivery,
     /// The agency is retired.
     #[error("the agency is retired")]
     AgencyRetired,
@@ -78,6 +81,7 @@ impl From<store::Error> for Error {
             store::Error::RequestReused => Self::IdempotencyMismatch,
             store::Error::Conflict(_) => Self::EtagMismatch,
             store::Error::DeliverySettled => Self::DeliverySettled,
+            store::Error::NoSuchDelivery => Self::NoSuchDelivery,
             store::Error::Erased => Self::NotFound(Kind::Worker),
             store::Error::AliasTaken(kind) => Self::AlreadyExists(kind),
             store::Error::Unavailable(why) => Self::JournalUnavailable(why),

@@ -8,7 +8,7 @@ use desmigratif_core::agency::AgencyId;
 use desmigratif_core::journal::{Entry, EntryKind, Receipt};
 use desmigratif_core::nik::Nik;
 use desmigratif_core::ports::store::trail::{Caller, Exposures, Span};
-use desmigratif_core::ports::store::{Expect, Query};
+use desmigratif_core::ports::store::{Expect, Order, Query};
 use desmigratif_core::record::{Key, Kind, Record};
 use desmigratif_core::subject::Subject;
 use desmigratif_core::withholding::Withholding;
@@ -146,6 +146,24 @@ impl Exchange {
         let mut change = about(Withholding { ended_at, ..withholding }, Expect::Version(version));
         change.writes.retain(|_| holds);
         Ok(change)
+    }
+
+    /// The withholdings from a person, or all, in force or not, the newest first: those after the
+    /// id `after`, `limit` at the most. Nobody is counted as asked about: pseudonyms tell nothing.
+    ///
+    /// # Errors
+    /// [`Error::JournalUnavailable`].
+    pub async fn withholdings(
+        &self,
+        nik: Option<&Nik>,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<Withholding>, Error> {
+        let subject = nik.map(|nik| self.subject_key.pseudonym(nik));
+        let all = Query::of(Kind::Withholding, limit);
+        let query = Query { subject, order: Order::Descending, after, ..all };
+        let found = self.store.list(&query).await?.into_iter();
+        Ok(found.filter_map(|stored| stored.record.into_withholding()).collect())
     }
 
     /// Some of the people whom a span of a caller's entries concerns.

@@ -12,7 +12,8 @@ use desmigratif_proto::audit::v1::{
     EraseSubjectRequest, EraseSubjectResponse, GetCheckpointRequest, GetCheckpointResponse,
     GetConsistencyProofRequest, GetConsistencyProofResponse, GetEntryRequest, GetEntryResponse,
     GetInclusionProofRequest, GetInclusionProofResponse, ListDisclosuresRequest,
-    ListDisclosuresResponse, ReportBreachRequest, ReportBreachResponse, WithholdDisclosuresRequest,
+    ListDisclosuresResponse, ListWithholdingsRequest, ListWithholdingsResponse,
+    ReportBreachRequest, ReportBreachResponse, WithholdDisclosuresRequest,
     WithholdDisclosuresResponse,
 };
 use tonic::{Request, Response, Status};
@@ -26,6 +27,7 @@ use crate::exchange::{Call, Change, Error, Exchange};
 mod entry;
 mod proofs;
 mod trail;
+mod withholdings;
 
 use proofs::failed;
 
@@ -43,8 +45,10 @@ impl AuditService for Audit {
         &self,
         request: Request<GetCheckpointRequest>,
     ) -> Result<Response<GetCheckpointResponse>, Status> {
-        let GetCheckpointRequest { size, witnessed } = request.into_inner();
-        let checkpoint = if witnessed {
+        let GetCheckpointRequest { size, witnessed, timestamped } = request.into_inner();
+        let checkpoint = if timestamped {
+            self.log.timestamped(size).await.map_err(failed)?
+        } else if witnessed {
             let last = self.log.witnessed().await.map_err(failed)?;
             last.filter(|it| it.size >= size)
         } else {
@@ -53,7 +57,7 @@ impl AuditService for Audit {
         let checkpoint = checkpoint.ok_or(Failure::Exchange(Error::NoSuchEntry))?;
         Ok(Response::new(GetCheckpointResponse {
             witnessing: Some(proofs::witnessing(&self.log, &checkpoint)?),
-            checkpoint: Some(proofs::checkpoint(checkpoint)),
+            checkpoint: Some(proofs::checkpoint(&self.log, checkpoint).await?),
             successions: self.log.successions().await.map_err(failed)?,
             verifying_keys: self.log.verifying_keys().iter().map(ToString::to_string).collect(),
         }))
@@ -69,10 +73,14 @@ impl AuditService for Audit {
         let checkpoint = checkpoint.filter(|it| size == 0 || it.size == size);
         let size = checkpoint.as_ref().map_or(size, |checkpoint| checkpoint.size);
         let proof = self.log.tree().prove_inclusion(size, index).await.map_err(failed)?;
+        let checkpoint = match checkpoint {
+            Some(checkpoint) => Some(proofs::checkpoint(&self.log, checkpoint).await?),
+            None => None,
+        };
         Ok(Response::new(GetInclusionProofResponse {
             hashes: proofs::hashes(proof),
             size,
-            checkpoint: checkpoint.map(proofs::checkpoint),
+            checkpoint,
         }))
     }
 
@@ -136,6 +144,13 @@ impl AuditService for Audit {
         request: Request<EndWithholdingRequest>,
     ) -> Result<Response<EndWithholdingResponse>, Status> {
         change(&self.exchange, request).await
+    }
+
+    async fn list_withholdings(
+        &self,
+        request: Request<ListWithholdingsRequest>,
+    ) -> Result<Response<ListWithholdingsResponse>, Status> {
+        disclose(&self.exchange, request).await
     }
 
     async fn report_breach(

@@ -223,8 +223,14 @@ fn exchange(error: Error) -> Fault {
         Error::DeliverySettled => fault(
             Code::FailedPrecondition,
             ErrorReason::DeliverySettled,
-            "there is no such delivery, or it is settled already",
-            "pengiriman itu tidak ada, atau sudah selesai",
+            "the delivery is settled already",
+            "pengiriman itu sudah selesai",
+        ),
+        Error::NoSuchDelivery => fault(
+            Code::NotFound,
+            ErrorReason::NotFound,
+            "there is no such delivery",
+            "pengiriman itu tidak ada",
         ),
         Error::EtagMismatch => fault(
             Code::Aborted,

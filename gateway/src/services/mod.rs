@@ -1,6 +1,6 @@
 //! The services of the contract: wire message -> domain value -> one use case -> wire message.
 //!
-//! Every method that touches personal data goes through [`flow`], so that validation, journal,
+//! Every method that touches personal data goes through `flow`, so that validation, journal,
 //! minimising and receipt cannot be left out; a method here is its request's conversion
 //! (`read`) and its use case. Conversions stand beside the service that uses them.
 

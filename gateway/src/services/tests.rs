@@ -130,6 +130,18 @@ impl Store for FullDisk {
         self.0.witnessed_checkpoint().await
     }
 
+    async fn keep_timestamp(&self, _: u64, _: Vec<u8>) -> Result<(), Error> {
+        Err(Error::Unavailable("the disk is full".into()))
+    }
+
+    async fn timestamp(&self, size: u64) -> Result<Option<Vec<u8>>, Error> {
+        self.0.timestamp(size).await
+    }
+
+    async fn timestamped_checkpoint(&self, size: u64) -> Result<Option<Checkpoint>, Error> {
+        self.0.timestamped_checkpoint(size).await
+    }
+
     async fn keep_succession(&self, _: String) -> Result<(), Error> {
         Err(Error::Unavailable("the disk is full".into()))
     }

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use desmigratif_core::access::{AgencyKind, Purpose};
-use desmigratif_proto::audit::v1::EraseSubjectRequest;
+use desmigratif_proto::audit::v1::{EraseSubjectRequest, ListWithholdingsRequest};
 use desmigratif_proto::{METHODS, Method};
 use desmigratif_sandbox::people::Candidate;
 use prost::Message as _;
@@ -103,6 +103,10 @@ const ASKING: &[(&str, Asking)] = &[
         EraseSubjectRequest { request_id, nik }.encode_to_vec()
     }),
     ("AuditService/ListDisclosures", |it| requests::list_disclosures(&it.person.nik)),
+    ("AuditService/ListWithholdings", |it| {
+        let nik = it.person.nik.clone();
+        ListWithholdingsRequest { nik, ..Default::default() }.encode_to_vec()
+    }),
     ("AuditService/WithholdDisclosures", |it| withholding(&it.person.nik).encode_to_vec()),
     ("CoverageService/GetCoverage", |it| programme::get_coverage(it.regency())),
     ("CoverageService/GetRegionalBriefing", |it| programme::get_regional_briefing(it.regency())),

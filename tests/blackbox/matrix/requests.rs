@@ -12,7 +12,7 @@ use desmigratif_proto::admin::v1::{
 use desmigratif_proto::audit::v1::{
     AddCosignatureRequest, EndWithholdingRequest, EraseSubjectRequest, GetCheckpointRequest,
     GetConsistencyProofRequest, GetEntryRequest, GetInclusionProofRequest, ListDisclosuresRequest,
-    ReportBreachRequest,
+    ListWithholdingsRequest, ReportBreachRequest,
 };
 use desmigratif_proto::common::v1 as common;
 use desmigratif_proto::exchange::v1::{GetHeadRequest, WatchChangesRequest};
@@ -134,7 +134,7 @@ const EXAMPLES: &[(&str, Example)] = &[
         EraseSubjectRequest { request_id: new_id(), nik: cast.spare_niks.draw() }.encode_to_vec()
     }),
     ("AuditService/GetCheckpoint", |_| {
-        GetCheckpointRequest { size: 1, witnessed: false }.encode_to_vec()
+        GetCheckpointRequest { size: 1, ..Default::default() }.encode_to_vec()
     }),
     ("AuditService/GetConsistencyProof", |_| {
         GetConsistencyProofRequest { earlier_size: 1, size: 2 }.encode_to_vec()
@@ -144,6 +144,7 @@ const EXAMPLES: &[(&str, Example)] = &[
         GetInclusionProofRequest { index: 1, size: 0 }.encode_to_vec()
     }),
     ("AuditService/ListDisclosures", |cast| list_disclosures(&cast.near.person.nik)),
+    ("AuditService/ListWithholdings", |_| ListWithholdingsRequest::default().encode_to_vec()),
     ("AuditService/ReportBreach", |_| {
         let agency_id = "kemnaker".into();
         let (from, to) = (Some(in_days(-1)), Some(in_days(1)));

@@ -13,11 +13,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, utils
 
+from notes import Invalid
+
 CLIENT_AUTH = x509.ExtendedKeyUsageOID.CLIENT_AUTH
-
-
-class Invalid(Exception):
-    """Why a file proves nothing."""
 
 
 class Entry(NamedTuple):

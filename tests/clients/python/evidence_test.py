@@ -3,12 +3,14 @@
 Usage: evidence_test.py BINARY ADDRESS DATA_FOLDER
 
 Kemnaker registers a worker, keeps request, answer and receipt, asks for the proof and puts the
-evidence file together. The file, and copies with every part tampered with, are given to verify.py
-and to `desmigratif audit verify`.
+evidence file together, with a timestamp of an authority that openssl is. The file, and copies with
+every part tampered with, are given to verify.py and to `desmigratif audit verify`.
 """
 
 import base64
 import copy
+import hashlib
+import itertools
 import json
 import pathlib
 import subprocess
@@ -20,7 +22,9 @@ from desmigratif.audit.v1 import audit_pb2, audit_pb2_grpc
 from desmigratif.worker.v1 import worker_pb2_grpc
 
 from client import connect, newcomer, purpose, registration
-from verify import PARTS, Invalid, read_key, verify
+from notes import Invalid, read_key
+from timestamps import certify, stamp
+from verify import PARTS, verify
 
 
 def evidence_of(channel) -> tuple[dict, str]:
@@ -71,7 +75,9 @@ def tampered(evidence: dict):
     yield "a part left over", {**evidence, "remark": "paid"}
     yield "another version", {**evidence, "format": "desmigratif.evidence/v3"}
     yield "a version without a leaf", {**evidence, "format": "desmigratif.evidence/v1"}
+    yield "a statement of nobody", {**evidence, "successions": [evidence["receipt"]]}
     for value in (None, []):
+        yield f"statements that are {value}", {**evidence, "successions": value}
         yield f"lists that are {value}", {**evidence, "revocation_lists": value}
         yield f"a signature that is {value}", {**evidence, "signature": value}
     der = chain[0]
@@ -84,6 +90,27 @@ def tampered(evidence: dict):
         yield f"no {part}", {name: value for name, value in evidence.items() if name != part}
 
 
+def mistimed(evidence: dict, folder: pathlib.Path):
+    """Copies of evidence with a timestamp that does not count, each with what it is."""
+    head = evidence["checkpoint"].split("\n\n")[0] + "\n"
+
+    def with_timestamp(token: bytes) -> dict:
+        return {**evidence, "timestamp": base64.b64encode(token).decode()}
+
+    good = base64.b64decode(evidence["timestamp"])
+    certify(folder, "stranger")
+    yield "by a stranger", with_timestamp(stamp(folder, "stranger", head))
+    yield "over another head", with_timestamp(stamp(folder, "authority", head.upper()))
+    yield "over the whole note", with_timestamp(stamp(folder, "authority", evidence["checkpoint"]))
+    yield "cut", with_timestamp(good[:-1])
+    yield "with another signature", with_timestamp(good[:-1] + bytes([good[-1] ^ 1]))
+    imprint = good.index(hashlib.sha256(head.encode()).digest())
+    yield "with another imprint", with_timestamp(
+        good[:imprint] + bytes([good[imprint] ^ 1]) + good[imprint + 1 :]
+    )
+    yield "nothing", with_timestamp(b"")
+
+
 def main() -> None:
     """Lets both verifiers judge the good file and every bad one."""
     binary, address, data = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
@@ -92,14 +119,20 @@ def main() -> None:
     file, ca = data / "evidence.json", data / "tls" / "ca.pem"
     issuers = x509.load_pem_x509_certificates(ca.read_bytes())
     strangers = x509.load_pem_x509_certificates((data / "tls" / "server.pem").read_bytes())
+    folder = data / "authority"
+    folder.mkdir()
+    tsa_ca = str(certify(folder, "authority"))
+    head = evidence["checkpoint"].split("\n\n")[0] + "\n"
+    token = base64.b64encode(stamp(folder, "authority", head)).decode()
 
     def verdicts(candidate: dict) -> tuple[bool, bool]:
         file.write_text(json.dumps(candidate), encoding="utf-8")
-        command = [binary, "audit", "verify", str(file), "--log-key", key, "--ca", str(ca)]
+        command = [binary, "audit", "verify", str(file), "--log-key", key]
+        command += ["--ca", str(ca), "--tsa-ca", tsa_ca]
         rust = subprocess.run(command, capture_output=True, text=True, check=False)
         assert rust.returncode in (0, 1), rust.stderr
         try:
-            verify(candidate, read_key(key), [], issuers)
+            verify(candidate, read_key(key), [], issuers, tsa_ca)
         except (Invalid, LookupError, TypeError, ValueError, AttributeError):
             return False, rust.returncode == 0
         return True, rust.returncode == 0
@@ -107,15 +140,19 @@ def main() -> None:
     assert verdicts(evidence) == (True, True), "the good file"
     hidden = {name: evidence[name] for name in evidence if name not in ("request", "answer")}
     assert verdicts(hidden) == (True, True), "without request and answer"
-    first = {name: evidence[name] for name in PARTS} | {"format": "desmigratif.evidence/v1"}
+    first = {name: part for name, part in evidence.items() if name in PARTS}
+    first["format"] = "desmigratif.evidence/v1"
     assert verdicts(first) == (True, True), "version 1, without anything of the caller"
     try:
         verify(evidence, read_key(key), [], strangers)
         raise AssertionError("issued by somebody else")
     except Invalid:
         pass
+    stamped = {**evidence, "timestamp": token}
+    assert verdicts(stamped) == (True, True), "with a timestamp"
+    assert verdicts({**first, "timestamp": token}) == (True, True), "version 1, with a timestamp"
     count = 0
-    for what, candidate in tampered(evidence):
+    for what, candidate in itertools.chain(tampered(evidence), mistimed(stamped, folder)):
         assert verdicts(candidate) == (False, False), what
         count += 1
     assert count > 100, count

@@ -1,98 +1,30 @@
 """Verifies an evidence file without the gateway: a second implementation, from the documents alone.
 
-Usage: verify.py EVIDENCE CA LOG_KEY [WITNESS_KEY ...]
+Usage: verify.py EVIDENCE CA LOG_KEY [WITNESS_KEY ...] [--tsa-ca=FILE]
 
 CA is a PEM file of those who issue agencies' certificates, LOG_KEY the log's verifying key as
-`desmigratif audit key` prints it. Ends with 0 and one line when every part of the file verifies and
-belongs to the others, else with 1 and the reason. Rules: RFC 9162 section 2.1.3.2 (inclusion), C2SP
-signed-note, tlog-checkpoint and tlog-cosignature, gateway/src/audit/receipt.rs (the lines of a
-receipt), and those of caller.py (who called).
+`desmigratif audit key` prints it; the keys after it are followed. Ends with 0 and one line when
+every part of the file verifies and belongs to the others, else with 1 and the reason. Rules: RFC
+9162 section 2.1.3.2 (inclusion), C2SP tlog-checkpoint, gateway/src/audit/receipt.rs (the lines of a
+receipt), and those of notes.py (who has signed), succession.py (the log's keys), caller.py (who
+called) and timestamps.py (when an authority saw the checkpoint).
 """
 
-import base64
-import binascii
 import hashlib
 import json
 import sys
-from typing import NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from caller import Invalid, judge, read_leaf
+from caller import judge, read_leaf
+from notes import Invalid, Key, decoded, read_key, signers
+from succession import followed
+from timestamps import seen
 
-SIGNED_BY_LOG, COSIGNED = 1, 4
 FORMAT = "desmigratif.evidence/v"
-PARTS = {"format", "receipt", "request", "answer", "inclusion", "checkpoint"}
+OPTIONAL = {"request", "answer", "timestamp", "successions"}
+PARTS = {"format", "receipt", "inclusion", "checkpoint"} | OPTIONAL
 PARTS_2 = PARTS | {"leaf", "certificate_chain", "revocation_lists", "signature"}
-
-
-class Key(NamedTuple):
-    """A verifying key: the name, the kind of its signatures, and the public key."""
-
-    name: str
-    kind: int
-    public: bytes
-
-    @property
-    def id(self) -> bytes:
-        """The four bytes that signatures by it begin with."""
-        text = self.name.encode() + b"\n" + bytes([self.kind]) + self.public
-        return hashlib.sha256(text).digest()[:4]
-
-    def verifies(self, text: bytes, signature: bytes) -> bool:
-        """Whether a signature over a text is this key's."""
-        if self.kind == COSIGNED:
-            seconds = int.from_bytes(signature[:8], "big")
-            text, signature = f"cosignature/v1\ntime {seconds}\n".encode() + text, signature[8:]
-        try:
-            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, text)
-        except InvalidSignature:
-            return False
-        return True
-
-
-def decoded(text: str) -> bytes:
-    """Bytes from base64, written in the one way there is."""
-    try:
-        value = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise Invalid("malformed base64") from error
-    if base64.b64encode(value).decode() != text:
-        raise Invalid("base64 written in another way")
-    return value
-
-
-def read_key(text: str) -> Key:
-    """A key from its text: name, id, and kind and key in base64."""
-    name, identity, key = text.strip().split("+", 2)
-    raw = decoded(key)
-    parsed = Key(name, raw[0], raw[1:])
-    if parsed.id.hex() != identity:
-        raise Invalid("the key's id is not its own")
-    return parsed
-
-
-def signers(note: str, known: list[Key]) -> tuple[str, list[Key]]:
-    """The text of a signed note, and the known keys that signed it. A false signature spoils it."""
-    text, blank, lines = note.rpartition("\n\n")
-    if not blank or not lines.endswith("\n"):
-        raise Invalid("not a signed note")
-    text += "\n"
-    found = []
-    for line in lines[:-1].split("\n"):
-        dash, _, rest = line.partition(" ")
-        name, _, signature = rest.partition(" ")
-        if dash != "\u2014" or not name:
-            raise Invalid("malformed line of a signature")
-        raw = decoded(signature)
-        for key in known:
-            if (key.name, key.id) == (name, raw[:4]):
-                if not key.verifies(text.encode(), raw[4:]):
-                    raise Invalid(f"a false signature by {name}")
-                found.append(key)
-    return text, found
 
 
 def root_by(proof: list[bytes], leaf: bytes, index: int, size: int) -> bytes:
@@ -134,16 +66,19 @@ def called(evidence: dict, stated: tuple, issuers: list) -> str:
     return judge(entry, chain, lists, signature, issuers)
 
 
-def verify(evidence: dict, log: Key, witnesses: list[Key], issuers: list) -> str:
+def verify(
+    evidence: dict, log: Key, witnesses: list[Key], issuers: list, tsa_ca: str = "/dev/null"
+) -> str:
     """What evidence proves, in one line; raises Invalid when it proves nothing."""
     parts = {FORMAT + "1": PARTS, FORMAT + "2": PARTS_2}.get(evidence.get("format"), set())
     empty = [part for part in evidence.keys() - {"inclusion"} if evidence[part] in (None, [])]
     if empty or not evidence.keys() <= parts:
         raise Invalid("not an evidence file of this version, or with a part too many")
 
-    text, by = signers(evidence["receipt"], [log])
+    keys = followed(evidence.get("successions", []), log)
+    text, by = signers(evidence["receipt"], keys)
     lines = text[:-1].split("\n")
-    if log not in by or len(lines) != 9 or lines[:2] != ["desmigratif.receipt/v1", log.name]:
+    if not by or len(lines) != 9 or lines[:2] != ["desmigratif.receipt/v1", log.name]:
         raise Invalid("the receipt is not the log's")
     agency, method, index, leaf, at, request, answer = lines[2:]
     for part, digest in (("request", request), ("answer", answer)):
@@ -156,9 +91,9 @@ def verify(evidence: dict, log: Key, witnesses: list[Key], issuers: list) -> str
         stated = (decoded(leaf), agency, method, int(index), int(at))
         caller = called(evidence, stated, issuers)
 
-    text, by = signers(evidence["checkpoint"], [log, *witnesses])
+    text, by = signers(evidence["checkpoint"], [*keys, *witnesses])
     lines = text[:-1].split("\n")
-    if log not in by or len(lines) != 3 or lines[0] != log.name:
+    if not set(keys) & set(by) or len(lines) != 3 or lines[0] != log.name:
         raise Invalid("the checkpoint is not the log's")
     proof = [decoded(step) for step in evidence["inclusion"]]
     if any(len(step) != 32 for step in proof):
@@ -166,18 +101,23 @@ def verify(evidence: dict, log: Key, witnesses: list[Key], issuers: list) -> str
     if root_by(proof, decoded(leaf), int(index), int(lines[1])) != decoded(lines[2]):
         raise Invalid("the entry is not under the checkpoint")
     cosigned = sum(witness in by for witness in witnesses)
-    return f"{agency} called {method}; entry {index} under {lines[1]}, {cosigned} witnesses; {caller}"
+    told = f"{agency} called {method}; entry {index} under {lines[1]}, {cosigned} witnesses"
+    if (token := evidence.get("timestamp")) is not None:
+        told += f", seen at {seen(decoded(token), text, tsa_ca)}"
+    return f"{told}; {caller}"
 
 
 def main() -> int:
     """Verifies the file that the command line names."""
-    path, ca, log, *witnesses = sys.argv[1:]
+    path, ca, log, *rest = sys.argv[1:]
+    witnesses = [read_key(key) for key in rest if not key.startswith("--tsa-ca=")]
+    tsa_ca = [word.removeprefix("--tsa-ca=") for word in rest if word.startswith("--tsa-ca=")]
     try:
         with open(ca, "rb") as file:
             issuers = x509.load_pem_x509_certificates(file.read())
         with open(path, encoding="utf-8") as file:
             evidence = json.load(file)
-        told = verify(evidence, read_key(log), [read_key(key) for key in witnesses], issuers)
+        told = verify(evidence, read_key(log), witnesses, issuers, *tsa_ca)
     except (Invalid, LookupError, TypeError, ValueError, AttributeError) as error:
         print(f"invalid: {error}", file=sys.stderr)
         return 1

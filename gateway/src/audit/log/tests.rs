@@ -236,6 +236,29 @@ async fn a_checkpoint_that_enough_have_cosigned_is_witnessed_and_found_behind_la
 }
 
 #[tokio::test]
+async fn a_timestamp_is_for_the_last_head_that_is_witnessed() {
+    let stand = Stand::new();
+    stand.append(3).await;
+    let head = Head::of_note(&stand.log.advance().await.unwrap().unwrap().note).unwrap();
+    assert_eq!(stand.log.to_be_stamped().await, Ok(None), "nobody has cosigned it");
+    for seed in [11, 12] {
+        let line = witness(seed).cosign(&head, stand.log.clock.now());
+        stand.log.add_cosignature(3, &line).await.unwrap();
+    }
+    stand.append(1).await;
+    stand.log.advance().await.unwrap();
+    let wanted = stand.log.to_be_stamped().await.unwrap();
+    assert_eq!(wanted.map(|it| it.size), Some(3));
+    stand.log.keep_timestamp(3, vec![1]).await.unwrap();
+    assert_eq!(stand.log.to_be_stamped().await, Ok(None), "it has one");
+
+    let (store, clock) = (stand.store.clone(), stand.log.clock.clone());
+    let alone = Log::new(store, clock, vec![key(1)], Witnesses::default());
+    let wanted = alone.to_be_stamped().await.unwrap();
+    assert_eq!(wanted.map(|it| it.size), Some(4), "the last at all, where nobody witnesses");
+}
+
+#[tokio::test]
 async fn a_cosignature_that_does_not_hold_changes_nothing() {
     let stand = Stand::new();
     stand.append(3).await;

@@ -204,6 +204,7 @@ fn configuration(args: &DevArgs, witnesses: Vec<String>) -> Config {
             keys: vec!["log.key".into()],
             witnesses,
             quorum: witnesses::QUORUM,
+            timestamps: None,
         },
         registry: config::Registry {
             agencies: Some("agencies.toml".into()),

@@ -8,8 +8,8 @@ use clap::Subcommand;
 use desmigratif_core::access::Purpose;
 use desmigratif_core::nik::Nik;
 use desmigratif_proto::audit::v1::{
-    EndWithholdingRequest, EraseSubjectRequest, ListDisclosuresRequest, TrailEntry,
-    WithholdDisclosuresRequest,
+    EndWithholdingRequest, EraseSubjectRequest, ListDisclosuresRequest, ListWithholdingsRequest,
+    TrailEntry, WithholdDisclosuresRequest, Withholding,
 };
 use desmigratif_proto::common::v1::Receipt;
 use jiff::Timestamp;
@@ -80,6 +80,15 @@ pub(in crate::cli) enum SubjectsVerb {
         #[command(flatten)]
         operator: Operator,
     },
+    /// List what is withheld, or was: of which agency, on whose order, until when; the newest first
+    Withholdings {
+        /// File that holds one person's NIK and nothing else; "-" for standard input. Without one,
+        /// the withholdings from all
+        #[arg(long, value_name = "FILE")]
+        nik_file: Option<PathBuf>,
+        #[command(flatten)]
+        operator: Operator,
+    },
     /// End a withholding before its time
     EndWithholding {
         /// The withholding, as `withhold` has told it
@@ -114,6 +123,9 @@ impl SubjectsVerb {
                     legal_reference,
                 };
                 withhold(request, &operator).await
+            }
+            Self::Withholdings { nik_file, operator } => {
+                withholdings(nik_file.as_deref(), &operator).await
             }
             Self::EndWithholding { id, operator } => end_withholding(id, &operator).await,
         }
@@ -169,6 +181,22 @@ async fn withhold(request: WithholdDisclosuresRequest, operator: &Operator) -> R
     }
 }
 
+async fn withholdings(nik_file: Option<&Path>, operator: &Operator) -> Result<(), Failure> {
+    let mut client = Profile::read(&operator.profile)?.audit(Purpose::Operations).await?;
+    let nik = nik_file.map(read_nik).transpose()?;
+    let nik = nik.map_or_else(String::new, |nik| nik.expose().to_owned());
+    let (mut orders, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = ListWithholdingsRequest { nik: nik.clone(), page_size: PAGE, page_token };
+        let answer = client.list_withholdings(request).await.map_err(refused)?.into_inner();
+        orders.extend(answer.withholdings.into_iter().map(Order::of));
+        page_token = answer.next_page_token;
+        if page_token.is_empty() {
+            return show::show(operator.output, &orders);
+        }
+    }
+}
+
 async fn end_withholding(id: Uuid, operator: &Operator) -> Result<(), Failure> {
     let request = EndWithholdingRequest {
         request_id: Uuid::now_v7().to_string(),
@@ -192,6 +220,65 @@ struct Withheld {
     id: String,
     #[serde(flatten)]
     receipt: Shown,
+}
+
+/// An order to withhold as it is shown.
+#[derive(Serialize)]
+struct Order {
+    id: String,
+    subject: String,
+    agency: String,
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+    ended_at: Option<Timestamp>,
+    in_force: bool,
+    ordered_by: String,
+    legal_reference: String,
+}
+
+impl Order {
+    fn of(withholding: Withholding) -> Self {
+        Self {
+            id: withholding.withholding_id,
+            subject: withholding.subject,
+            agency: withholding.agency_id,
+            from: show::time(withholding.from),
+            until: show::time(withholding.until),
+            ended_at: show::time(withholding.ended_at),
+            in_force: withholding.in_force,
+            ordered_by: withholding.ordered_by,
+            legal_reference: withholding.legal_reference,
+        }
+    }
+}
+
+impl Row for Order {
+    const HEADINGS: &'static [&'static str] = &[
+        "ID",
+        "AGENCY",
+        "FROM",
+        "UNTIL",
+        "ENDED",
+        "IN FORCE",
+        "ORDERED BY",
+        "REFERENCE",
+        "SUBJECT",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.clone(),
+            self.agency.clone(),
+            cell(self.from),
+            cell(self.until),
+            cell(self.ended_at),
+            if self.in_force { "yes" } else { "no" }.to_owned(),
+            self.ordered_by.clone(),
+            self.legal_reference.clone(),
+            // Enough to tell people apart.
+            self.subject.chars().take(12).collect(),
+        ]
+    }
 }
 
 /// An entry as it is shown.

@@ -10,14 +10,19 @@ use super::super::{Failure, wire};
 use crate::audit::{Log, LogError, note, tree};
 use crate::exchange::Error;
 
-/// A checkpoint, for the wire.
-pub(super) fn checkpoint(checkpoint: log::Checkpoint) -> wire_v1::Checkpoint {
-    wire_v1::Checkpoint {
+/// A checkpoint with the timestamp on it, for the wire.
+pub(super) async fn checkpoint(
+    log: &Log,
+    checkpoint: log::Checkpoint,
+) -> Result<wire_v1::Checkpoint, Failure> {
+    let timestamp = log.timestamp(checkpoint.size).await.map_err(failed)?;
+    Ok(wire_v1::Checkpoint {
         size: checkpoint.size,
         root_hash: checkpoint.root.to_vec(),
         signed_at: Some(wire::timestamp(checkpoint.at)),
         note: checkpoint.note,
-    }
+        timestamp: timestamp.unwrap_or_default(),
+    })
 }
 
 /// How far a checkpoint is witnessed, for the wire.

@@ -87,6 +87,15 @@ impl Archive {
         Ok(None)
     }
 
+    /// The statements of the succession of the log's keys, in order.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`].
+    pub fn successions(&self) -> Result<Vec<String>, Error> {
+        log::successions(&self.0)
+            .map_err(|_| Error::Corrupt("the succession of keys cannot be read".to_owned()))
+    }
+
     /// The first checkpoint of at least `size` leaves.
     ///
     /// # Errors

@@ -426,7 +426,8 @@ async fn an_older_store_is_counted_by_what_lies_sealed() {
     harm(
         &folder.path().join("store.db"),
         "DROP TRIGGER record_in; DROP TRIGGER record_moved; DROP TRIGGER record_renewed;
-         DROP TABLE tally; DROP TABLE place_count; ALTER TABLE record DROP COLUMN facet;
+         DROP TABLE timestamp; DROP TABLE tally; DROP TABLE place_count;
+         ALTER TABLE record DROP COLUMN facet;
          PRAGMA user_version = 8",
     );
     let store = open(folder.path(), KeyRing::of_tests()).unwrap();

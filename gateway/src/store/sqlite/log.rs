@@ -84,7 +84,8 @@ fn thin_out(tx: &Connection, now_us: i64) -> rusqlite::Result<()> {
         tx.prepare_cached(
             "DELETE FROM checkpoint WHERE at_us < ?1 - ?2
                 AND size NOT IN (SELECT max(size) FROM checkpoint GROUP BY at_us / ?2)
-                AND size <> (SELECT coalesce(max(size), 0) FROM checkpoint WHERE witnessed = 1)",
+                AND size <> (SELECT coalesce(max(size), 0) FROM checkpoint WHERE witnessed = 1)
+                AND size NOT IN (SELECT size FROM timestamp)",
         )?
         .execute([now_us, HOUR_US])?;
     }
@@ -118,6 +119,35 @@ pub(super) fn witnessed(conn: &Connection) -> rusqlite::Result<Option<Checkpoint
          ORDER BY size DESC LIMIT 1",
     )?
     .query_row([], read)
+    .optional()
+}
+
+/// Keeps a timestamp on the checkpoint of a size, if there is one that has none.
+pub(super) fn keep_timestamp(tx: &Connection, size: u64, token: &[u8]) -> Result<(), Failure> {
+    tx.prepare_cached(
+        "INSERT INTO timestamp (size, token)
+         SELECT size, ?2 FROM checkpoint WHERE size = ?1
+         ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![signed(size), token])?;
+    Ok(())
+}
+
+/// The timestamp on the checkpoint of a size.
+pub(super) fn timestamp(conn: &Connection, size: u64) -> rusqlite::Result<Option<Vec<u8>>> {
+    let Ok(size) = i64::try_from(size) else { return Ok(None) };
+    conn.prepare_cached("SELECT token FROM timestamp WHERE size = ?1")?
+        .query_row([size], |row| row.get(0))
+        .optional()
+}
+
+/// The first checkpoint of at least `size` leaves that has a timestamp.
+pub(super) fn timestamped(conn: &Connection, size: u64) -> rusqlite::Result<Option<Checkpoint>> {
+    conn.prepare_cached(
+        "SELECT size, root, at_us, note, witnessed FROM checkpoint
+         WHERE size = (SELECT min(size) FROM timestamp WHERE size >= ?1)",
+    )?
+    .query_row([i64::try_from(size).unwrap_or(i64::MAX)], read)
     .optional()
 }
 

@@ -343,6 +343,18 @@ impl Store for Sqlite {
         self.read(|conn| Ok(log::witnessed(conn)?)).await
     }
 
+    async fn keep_timestamp(&self, size: u64, token: Vec<u8>) -> Result<(), Error> {
+        self.write(move |tx, _, _| log::keep_timestamp(tx, size, &token)).await
+    }
+
+    async fn timestamp(&self, size: u64) -> Result<Option<Vec<u8>>, Error> {
+        self.read(move |conn| Ok(log::timestamp(conn, size)?)).await
+    }
+
+    async fn timestamped_checkpoint(&self, size: u64) -> Result<Option<Checkpoint>, Error> {
+        self.read(move |conn| Ok(log::timestamped(conn, size)?)).await
+    }
+
     async fn keep_succession(&self, statement: String) -> Result<(), Error> {
         self.write(move |tx, _, _| log::keep_succession(tx, &statement)).await
     }

@@ -69,7 +69,7 @@ const APPLICATION: i64 = 0x4453_4D47;
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// The steps from an empty file to today's schema, in order. Never change one that was released.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     include_str!("migrations/0001_store.sql"),
     include_str!("migrations/0002_outbox.sql"),
     include_str!("migrations/0003_sealed.sql"),
@@ -79,6 +79,7 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("migrations/0007_succession.sql"),
     include_str!("migrations/0008_credentials.sql"),
     include_str!("migrations/0009_tally.sql"),
+    include_str!("migrations/0010_timestamp.sql"),
 ];
 
 /// The first schema under which nothing personal lies in clear.

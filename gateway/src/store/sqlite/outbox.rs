@@ -299,6 +299,7 @@ pub(super) fn judge(tx: &Connection, order: &Order) -> std::result::Result<(), F
         (_, Some(DeliveryState::Dead)) | (Order::Discard { .. }, Some(DeliveryState::Waiting)) => {
             Ok(())
         }
+        (_, None) => Err(Error::NoSuchDelivery.into()),
         _ => Err(Error::DeliverySettled.into()),
     }
 }

@@ -353,9 +353,12 @@ fn a_newer_schema_is_refused_and_untouched() {
     drop(newer);
     for place in [&place, &killed] {
         let refusal = refused(place);
-        assert!(matches!(refusal, OpenError::NewerSchema { found: 99, known: 9, .. }), "{refusal}");
+        assert!(
+            matches!(refusal, OpenError::NewerSchema { found: 99, known: 10, .. }),
+            "{refusal}"
+        );
         let line = refusal.to_string();
-        assert!(line.contains("schema 99") && line.contains("above 9"), "{line}");
+        assert!(line.contains("schema 99") && line.contains("above 10"), "{line}");
     }
     assert_eq!(fs::read(log(&killed)).unwrap(), before);
 }

@@ -346,8 +346,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Keeps tiles and a checkpoint over them, all or nothing. A tile takes the place of a shorter
     /// one; a checkpoint that of another note on the same size and root, as when a witness has
-    /// signed it too. Of checkpoints that are more than an hour old the last of each hour stays, and
-    /// the last witnessed one.
+    /// signed it too. Of checkpoints that are more than an hour old the last of each hour stays,
+    /// and the last witnessed one, and those with a timestamp.
     ///
     /// # Errors
     /// [`Error::Corrupt`] when a checkpoint of the size has another root; [`Error::Unavailable`].
@@ -364,6 +364,25 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Corrupt`].
     async fn witnessed_checkpoint(&self) -> Result<Option<Checkpoint>, Error>;
+
+    /// Keeps a timestamp (RFC 3161 token in DER) on the checkpoint of a size, which then stays as
+    /// long as the journal. The first one stays; nothing happens when no checkpoint has the size.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn keep_timestamp(&self, size: u64, token: Vec<u8>) -> Result<(), Error>;
+
+    /// The timestamp on the checkpoint of a size.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Corrupt`].
+    async fn timestamp(&self, size: u64) -> Result<Option<Vec<u8>>, Error>;
+
+    /// The first checkpoint of at least `size` leaves that has a timestamp.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Corrupt`].
+    async fn timestamped_checkpoint(&self, size: u64) -> Result<Option<Checkpoint>, Error>;
 
     /// Keeps a statement of the succession of the log's keys, a signed note. One that is kept
     /// already stays in its place.
@@ -434,9 +453,12 @@ pub enum Error {
     /// A record is not at the version that was expected.
     #[error("the {} record is not at the expected version", .0.as_str())]
     Conflict(Kind),
-    /// A delivery is not in the state that an order is for, or there is none with its id.
+    /// A delivery is not in the state that an order is for.
     #[error("the delivery is not in the state that the order is for")]
     DeliverySettled,
+    /// No delivery has the id of an order.
+    #[error("no delivery has the order's id")]
+    NoSuchDelivery,
     /// The answer to the request told of a person who was erased since.
     #[error("the person whom the answer told of was erased")]
     Erased,

@@ -128,8 +128,8 @@ pub enum Settled {
     },
 }
 
-/// What an operator does with a delivery. The delivery must be in the state that the order is
-/// for, or the commit is refused as a conflict.
+/// What an operator does with a delivery. It must be there, in the state that the order is for, or
+/// the commit is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Puts a dead delivery back into its line.

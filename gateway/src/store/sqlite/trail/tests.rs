@@ -77,7 +77,8 @@ async fn entries_of_an_older_store_are_found_by_those_whom_they_concern() {
     harm(
         &path,
         "DROP TRIGGER record_in; DROP TRIGGER record_moved; DROP TRIGGER record_renewed;
-         DROP TABLE tally; DROP TABLE place_count; ALTER TABLE record DROP COLUMN facet;
+         DROP TABLE timestamp; DROP TABLE tally; DROP TABLE place_count;
+         ALTER TABLE record DROP COLUMN facet;
          ALTER TABLE entry_subject DROP COLUMN certificate;
          ALTER TABLE entry DROP COLUMN revocation; ALTER TABLE entry DROP COLUMN certificate;
          ALTER TABLE entry DROP COLUMN leaf_version;

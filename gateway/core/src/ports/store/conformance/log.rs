@@ -101,6 +101,30 @@ pub(super) async fn of_old_checkpoints_one_an_hour_stays_and_the_last_witnessed(
     assert_eq!(sizes, [2, 4, 6, 9]);
 }
 
+pub(super) async fn a_checkpoint_with_a_timestamp_is_found_and_stays(store: &dyn Store) {
+    let at = |minute: i64| noon() + SignedDuration::from_mins(minute);
+    let kept = |size, minute| Checkpoint { at: at(minute), ..checkpoint(size, 1, "note") };
+    for size in [3, 5, 8] {
+        store.keep_checkpoint(vec![], kept(size, 0)).await.unwrap();
+    }
+    for (size, token) in [(5, b"first"), (5, b"again"), (6, b"third")] {
+        store.keep_timestamp(size, token.to_vec()).await.unwrap();
+    }
+    assert_eq!(store.timestamp(5).await, Ok(Some(b"first".to_vec())));
+    for without in [3, 6, 8, u64::MAX] {
+        assert_eq!(store.timestamp(without).await, Ok(None), "{without}");
+    }
+    // It outlives its hour, and a signature that comes later.
+    store.keep_checkpoint(vec![], kept(5, 0)).await.unwrap();
+    store.keep_checkpoint(vec![], kept(9, 125)).await.unwrap();
+    store.keep_checkpoint(vec![], kept(10, 185)).await.unwrap();
+    assert_eq!(store.checkpoint(Some(1)).await, Ok(Some(kept(5, 0))));
+    for (least, found) in [(0, Some(5)), (5, Some(5)), (6, None), (u64::MAX, None)] {
+        let first = store.timestamped_checkpoint(least).await.unwrap();
+        assert_eq!(first.map(|it| it.size), found, "{least}");
+    }
+}
+
 pub(super) async fn a_checkpoint_keeps_its_root(store: &dyn Store) {
     let kept = checkpoint(4, 1, "note");
     store.keep_checkpoint(vec![], kept.clone()).await.unwrap();

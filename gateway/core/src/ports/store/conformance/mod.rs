@@ -32,7 +32,7 @@ pub use model::agrees_with_a_model;
 type Run<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 type Behaviour = for<'a> fn(&'a dyn Store, &'a SetClock) -> Run<'a>;
 
-const BEHAVIOURS: [Behaviour; 64] = [
+const BEHAVIOURS: [Behaviour; 65] = [
     |store, _| Box::pin(commits::a_commit_writes_all_its_parts(store)),
     |store, _| Box::pin(commits::a_record_comes_back_as_it_was_written(store)),
     |store, _| Box::pin(commits::a_commit_without_records_is_an_entry(store)),
@@ -83,6 +83,7 @@ const BEHAVIOURS: [Behaviour; 64] = [
     |store, _| Box::pin(log::checkpoints_are_found_by_what_they_cover(store)),
     |store, _| Box::pin(log::the_last_witnessed_checkpoint_is_found_behind_later_ones(store)),
     |store, _| Box::pin(log::of_old_checkpoints_one_an_hour_stays_and_the_last_witnessed(store)),
+    |store, _| Box::pin(log::a_checkpoint_with_a_timestamp_is_found_and_stays(store)),
     |store, _| Box::pin(log::a_checkpoint_keeps_its_root(store)),
     |store, _| Box::pin(log::successions_are_kept_once_and_in_order(store)),
     |store, _| Box::pin(trail::entries_about_a_person_come_newest_first(store)),

@@ -205,7 +205,7 @@ pub(super) async fn a_delivery_can_be_given_up(store: &dyn Store, clock: &SetClo
     change(store, 1, Stage::Ready).await;
     let head = all(store, DeliveryState::Waiting).await.remove(0);
     let discard = |id| Order::Discard { id, reason: "salah kirim".to_owned() };
-    assert_eq!(order(store, discard(999)).await, Err(Error::DeliverySettled));
+    assert_eq!(order(store, discard(999)).await, Err(Error::NoSuchDelivery));
     let under_way = lease(store, clock, 1).await.remove(0);
     order(store, discard(head.id)).await.unwrap();
     settle(store, &under_way, Settled::Delivered).await;
