@@ -431,9 +431,9 @@ async fn who_relies_on_the_first_key_verifies_what_later_keys_have_signed() {
     assert_eq!(status, Some(0), "{out}{err}");
     gateway.signal("TERM");
     assert!(gateway.wait().success());
-    let store = path(&gateway, "store.sqlite");
+    let (store, ca) = (path(&gateway, "store.sqlite"), path(&gateway, "tls/ca.pem"));
     let verdict = |file: &str, key: &str| {
-        let (status, out, err) = run(&["audit", "verify", file, "--log-key", key]);
+        let (status, out, err) = run(&["audit", "verify", file, "--log-key", key, "--ca", &ca]);
         (status, format!("{out}{err}"))
     };
     for verified in [&file, &store] {
@@ -446,16 +446,19 @@ async fn who_relies_on_the_first_key_verifies_what_later_keys_have_signed() {
     // Nothing else stands in for the statement, and nothing is left over beside it.
     let mut evidence: serde_json::Value =
         serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    let statements = std::mem::take(&mut evidence["successions"]);
+    let statements = evidence.as_object_mut().unwrap().remove("successions").unwrap();
     let key = |seed| SigningKey::new(ORIGIN, &[seed; 32]).unwrap();
     let strangers = succession::statement(&key(1), &key(2));
     let both = [statements[0].clone(), strangers.clone().into()];
     for (instead, says) in [
-        (serde_json::json!([]), "invalid: the checkpoint: signed by no known key"),
-        (serde_json::json!([strangers]), "invalid: a statement of the succession of keys"),
-        (serde_json::json!(both), "invalid: a statement of the succession of keys"),
+        (None, "invalid: the checkpoint: signed by no known key"),
+        (Some(serde_json::json!([])), "invalid: it is no evidence file of this version"),
+        (Some(serde_json::json!([strangers])), "invalid: a statement of the succession of keys"),
+        (Some(serde_json::json!(both)), "invalid: a statement of the succession of keys"),
     ] {
-        evidence["successions"] = instead;
+        if let Some(instead) = instead {
+            evidence["successions"] = instead;
+        }
         std::fs::write(&file, evidence.to_string()).unwrap();
         let (status, said) = verdict(&file, &first);
         assert!(status == Some(1) && said.contains(says), "{said}");

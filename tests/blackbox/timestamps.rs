@@ -228,9 +228,10 @@ async fn evidence_shows_when_an_authority_saw_the_checkpoint() {
         files.push(out);
     }
     let (_, keys, _) = run(&["audit", "key", "--config", &path("gateway.toml")]);
+    let ca = path("tls/ca.pem");
     let verify = |file: &str, more: &[&str]| {
-        let (status, out, err) =
-            run(&[&["audit", "verify", file, "--log-key", keys.trim()], more].concat());
+        let given = ["audit", "verify", file, "--log-key", keys.trim(), "--ca", &ca];
+        let (status, out, err) = run(&[&given, more].concat());
         (status, format!("{out}{err}"))
     };
     let (status, said) = verify(&files[0], &["--tsa-ca", &known]);
