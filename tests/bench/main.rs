@@ -9,8 +9,9 @@
 //!
 //! Words after `--` choose parts of it: `edge` (decisions, reads, writes, searches, start),
 //! `pass-through` (an identity check beside the same call without the gateway), `one-down` (one
-//! ministry fails, the others' callers go on), `feed` (from a commit to those who watch) and
-//! `outbox`, which takes `deliveries=NUMBER`. All by default.
+//! ministry fails, the others' callers go on), `feed` (from a commit to those who watch),
+//! `programme` or `programme=WORKERS` (the numbers of a country, reads of a worker among very many)
+//! and `outbox`, which takes `deliveries=NUMBER`. All by default.
 //!
 //! Ends with 0 whether targets are met or not, and with 1 when anything fails.
 
@@ -19,6 +20,7 @@
 mod bare;
 mod clients;
 mod closed_loop;
+mod country;
 mod decision;
 mod feed;
 mod ministries;
@@ -26,9 +28,11 @@ mod one_down;
 mod outbox;
 mod pass_through;
 mod process;
+mod programme;
 mod raw_store;
 mod rounds;
 mod search;
+mod seed;
 mod table;
 
 use std::path::Path;
@@ -71,18 +75,26 @@ fn main() -> ExitCode {
 }
 
 /// The parts, in the order in which they run.
-const PARTS: [&str; 5] = ["edge", "pass-through", "one-down", "feed", "outbox"];
+const PARTS: [&str; 6] = ["edge", "pass-through", "one-down", "feed", "programme", "outbox"];
 /// Deliveries of the outbox unless the command line says otherwise.
 const DELIVERIES: u32 = 200_000;
+/// Workers of the programme's country unless the command line says otherwise.
+const WORKERS: u32 = 1_000_000;
 
 fn bench(given: &[&str]) -> Result<()> {
     let mut parts = Vec::new();
-    let mut deliveries = DELIVERIES;
+    let (mut deliveries, mut workers) = (DELIVERIES, WORKERS);
     for word in given {
-        match word.strip_prefix("deliveries=") {
-            Some(number) => deliveries = number.parse().context("deliveries=NUMBER")?,
+        match word.split_once('=') {
+            Some(("deliveries", number)) => {
+                deliveries = number.parse().context("deliveries=NUMBER")?;
+            }
+            Some(("programme", number)) => {
+                workers = number.parse().context("programme=NUMBER")?;
+                parts.push("programme");
+            }
             None if *word == "--bench" => {}
-            None => {
+            _ => {
                 ensure!(PARTS.contains(word), "no part is called {word}; there are {PARTS:?}");
                 parts.push(*word);
             }
@@ -104,6 +116,9 @@ fn bench(given: &[&str]) -> Result<()> {
             "pass-through" => runtime.block_on(pass_through::compare(data.path(), &mut table))?,
             "one-down" => runtime.block_on(one_down::compare(data.path(), &mut table))?,
             "feed" => runtime.block_on(feed::measure(data.path(), &mut table))?,
+            "programme" => {
+                runtime.block_on(programme::measure(data.path(), workers, &mut table))?;
+            }
             _ => runtime.block_on(outbox::measure(data.path(), deliveries, &mut table))?,
         }
         table.print();
