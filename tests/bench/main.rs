@@ -9,10 +9,10 @@
 //!
 //! Words after `--` choose parts of it: `edge` (decisions, reads, writes, searches, start),
 //! `pass-through` (an identity check beside the same call without the gateway), `one-down` (one
-//! ministry fails, the others' callers go on), `feed` (from a commit to those who watch), `outbox`,
-//! which takes `deliveries=NUMBER`, `import`, which takes `import=NUMBER` (up to 999,900), and `proofs`,
-//! of a journal of `proofs=NUMBER` entries. All by
-//! default.
+//! ministry fails, the others' callers go on), `feed` (from a commit to those who watch),
+//! `programme=WORKERS` (the numbers of a country, reads of a worker among very many), `outbox`, which
+//! takes `deliveries=NUMBER`, `import=NUMBER` (up to 999,900) and `proofs`, of a journal of
+//! `proofs=NUMBER` entries. All by default.
 //!
 //! Ends with 0 whether targets are met or not, and with 1 when anything fails.
 
@@ -21,6 +21,7 @@
 mod bare;
 mod clients;
 mod closed_loop;
+mod country;
 mod decision;
 mod feed;
 mod import;
@@ -29,10 +30,12 @@ mod one_down;
 mod outbox;
 mod pass_through;
 mod process;
+mod programme;
 mod proofs;
 mod raw_store;
 mod rounds;
 mod search;
+mod seed;
 mod table;
 
 use std::path::Path;
@@ -75,35 +78,43 @@ fn main() -> ExitCode {
 }
 
 /// The parts, in the order in which they run.
-const PARTS: [&str; 7] = ["edge", "pass-through", "one-down", "feed", "outbox", "import", "proofs"];
+const PARTS: [&str; 8] =
+    ["edge", "pass-through", "one-down", "feed", "programme", "outbox", "import", "proofs"];
 /// Deliveries of the outbox unless the command line says otherwise.
 const DELIVERIES: u32 = 200_000;
+/// Workers of the programme's country unless the command line says otherwise.
+const WORKERS: u32 = 1_000_000;
 /// Workers of the imported table unless the command line says otherwise.
-const WORKERS: u32 = 100_000;
+const IMPORTED: u32 = 100_000;
 /// As many as have a NIK of their own in it.
-const MOST_WORKERS: u32 = 999_900;
+const MOST_IMPORTED: u32 = 999_900;
 /// Entries of the journal that proofs are asked of, likewise.
 const ENTRIES: u64 = 1_000_000;
 
 fn bench(given: &[&str]) -> Result<()> {
     let mut parts = Vec::new();
-    let (mut deliveries, mut workers, mut entries) = (DELIVERIES, WORKERS, ENTRIES);
+    let (mut deliveries, mut workers) = (DELIVERIES, WORKERS);
+    let (mut imported, mut entries) = (IMPORTED, ENTRIES);
     for word in given {
         match word.split_once('=') {
             Some(("deliveries", number)) => {
                 deliveries = number.parse().context("deliveries=NUMBER")?;
             }
+            // A number says that it is this part that is wanted.
+            Some(("programme", number)) => {
+                workers = number.parse().context("programme=NUMBER")?;
+                parts.push("programme");
+            }
             Some(("import", number)) => {
-                workers = number.parse().context("import=NUMBER")?;
-                ensure!((1..=MOST_WORKERS).contains(&workers), "import={workers} is too many");
+                imported = number.parse().context("import=NUMBER")?;
+                ensure!((1..=MOST_IMPORTED).contains(&imported), "import={imported} is too many");
                 parts.push("import");
             }
-            // A number says that it is this part that is wanted.
             Some(("proofs", number)) => {
                 entries = number.parse().context("proofs=NUMBER")?;
                 parts.push("proofs");
             }
-            _ if *word == "--bench" => {}
+            None if *word == "--bench" => {}
             _ => {
                 ensure!(PARTS.contains(word), "no part is called {word}; there are {PARTS:?}");
                 parts.push(*word);
@@ -126,7 +137,10 @@ fn bench(given: &[&str]) -> Result<()> {
             "pass-through" => runtime.block_on(pass_through::compare(data.path(), &mut table))?,
             "one-down" => runtime.block_on(one_down::compare(data.path(), &mut table))?,
             "feed" => runtime.block_on(feed::measure(data.path(), &mut table))?,
-            "import" => import::measure(data.path(), workers, &mut table)?,
+            "programme" => {
+                runtime.block_on(programme::measure(data.path(), workers, &mut table))?;
+            }
+            "import" => import::measure(data.path(), imported, &mut table)?,
             "outbox" => runtime.block_on(outbox::measure(data.path(), deliveries, &mut table))?,
             _ => runtime.block_on(proofs::measure(data.path(), entries, &mut table))?,
         }

@@ -1,40 +1,26 @@
 //! A long outbox: very many deliveries to a ministry that is down, and the ministry coming back.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use desmigratif::config::Config;
-use desmigratif::store::sqlite::Sqlite;
-use desmigratif::store::vault::KeyRing;
-use desmigratif_adapters::kemendagri::regions;
-use desmigratif_core::access::{AgencyKind, Classes, Purpose};
-use desmigratif_core::agency::AgencyId;
-use desmigratif_core::journal::{Draft, EntryKind};
-use desmigratif_core::nik::Nik;
-use desmigratif_core::ports::clock::{Clock as _, SystemClock};
+use desmigratif_core::access::AgencyKind;
 use desmigratif_core::ports::store::outbox::{Delivery, DeliveryState, Filter};
-use desmigratif_core::ports::store::{Commit, Expect, Store as _, Write};
+use desmigratif_core::ports::store::{Commit, Store as _};
 use desmigratif_core::record::Record;
-use desmigratif_core::subject::SubjectKey;
-use desmigratif_core::worker::Worker;
 use desmigratif_proto::admin::v1::admin_service_client::AdminServiceClient;
 use desmigratif_proto::admin::v1::{self as admin, ListAdaptersRequest, ListDeliveriesRequest};
 use desmigratif_proto::common::v1 as common;
-use desmigratif_sandbox::{Fault, admin::Client, people};
-use uuid::Uuid;
-use zeroize::Zeroizing;
+use desmigratif_sandbox::{Fault, admin::Client};
 
 use crate::clients::{OPERATOR, stating};
 use crate::closed_loop::quantile;
 use crate::ministries;
 use crate::process::{Gateway, Ministries};
+use crate::seed::{BATCH, Seed, commit};
 use crate::table::{Table, time};
 
 const KEMNAKER: AgencyKind = AgencyKind::Kemnaker;
-/// Records that share a commit while the store is filled.
-const BATCH: u32 = 500;
 /// Calls of each kind of list.
 const LISTS: usize = 200;
 /// Attempts a second that the gateway may make.
@@ -78,45 +64,14 @@ pub(crate) async fn measure(data: &Path, count: u32, table: &mut Table) -> Resul
     gateway.stop()
 }
 
-/// A store that `dev` has made, and what opened it.
-pub(crate) struct Opened {
-    /// The store, which no gateway may run on.
-    pub(crate) store: Sqlite,
-    /// The key of pseudonyms.
-    pub(crate) key: SubjectKey,
-    /// The configuration.
-    pub(crate) config: Config,
-}
-
-/// Opens the store in a data folder.
-pub(crate) fn open(data: &Path) -> Result<Opened> {
-    let config = Config::read(&data.join("gateway.toml"))?;
-    let sealing = config.keys.encryption.first().context("dev makes a key")?;
-    let file = sealing.file.as_ref().context("dev keeps its key in a file")?;
-    let ring = KeyRing::of([(sealing.id.clone(), Zeroizing::new(read_key(file)?))])?;
-    let store = Sqlite::open(&data.join("store.sqlite"), Arc::new(SystemClock), ring)?;
-    let key = SubjectKey::from_bytes(read_key(&config.keys.subject)?);
-    Ok(Opened { store, key, config })
-}
-
-/// A key from its file.
-pub(crate) fn read_key(path: &Path) -> Result<[u8; 32]> {
-    let mut key = [0; 32];
-    hex::decode_to_slice(std::fs::read_to_string(path)?.trim(), &mut key)?;
-    Ok(key)
-}
-
 /// Fills the store by its port and measures its own queries, before any gateway runs on it.
 async fn fill_and_ask(data: &Path, count: u32, table: &mut Table) -> Result<()> {
     let begun = Instant::now();
-    let Opened { store, key, .. } = open(data)?;
-    let gazetteer = regions::load();
-    let model = people::workers(&gazetteer, &key, SystemClock.today()).next();
-    let model = model.context("the sandbox has workers")?;
+    let seed = Seed::open(data)?;
     let mut first = 0;
     while first < count {
         let last = count.min(first + BATCH);
-        store.commit(commit(&model, &key, first..last)?).await?;
+        seed.store.commit(deliveries(&seed, first..last)?).await?;
         first = last;
     }
     let filled = begun.elapsed();
@@ -138,7 +93,7 @@ async fn fill_and_ask(data: &Path, count: u32, table: &mut Table) -> Result<()> 
             (None, Some(DeliveryState::Dead)),
         ] {
             let begun = Instant::now();
-            store.deliveries(&Filter { to, state, after: Some(after), limit: 501 }).await?;
+            seed.store.deliveries(&Filter { to, state, after: Some(after), limit: 501 }).await?;
             latencies.push(begun.elapsed());
         }
     }
@@ -149,7 +104,7 @@ async fn fill_and_ask(data: &Path, count: u32, table: &mut Table) -> Result<()> 
     let mut latencies = Vec::new();
     for _ in 0..20 {
         let begun = Instant::now();
-        let backlogs = store.backlogs().await?;
+        let backlogs = seed.store.backlogs().await?;
         latencies.push(begun.elapsed());
         let waiting: u64 = backlogs.iter().map(|backlog| backlog.waiting).sum();
         ensure!(waiting == u64::from(count), "{waiting} wait instead of {count}");
@@ -157,40 +112,19 @@ async fn fill_and_ask(data: &Path, count: u32, table: &mut Table) -> Result<()> 
     latencies.sort_unstable();
     let told = format!("{} / {}", time(quantile(&latencies, 0.5)), time(quantile(&latencies, 1.0)));
     table.told("Store: backlogs, p50 / most", told, "asked every 5 s".into(), "", None);
-    // Closing the store waits for its writer.
-    tokio::task::spawn_blocking(move || drop(store)).await?;
-    Ok(())
+    seed.close().await
 }
 
-/// Workers with a delivery each, every one a person with a line of her own.
-fn commit(model: &Worker, key: &SubjectKey, numbers: std::ops::Range<u32>) -> Result<Commit> {
-    let mut writes = Vec::new();
-    for n in numbers {
-        // Serial numbers of a day, then the next day.
-        let (serial, day) = (n % 9_999 + 1, n / 9_999);
-        let (day, month) = (day % 28 + 1, day / 28 % 12 + 1);
-        let nik = format!("990301{day:02}{month:02}90{serial:04}");
-        let nik = Nik::parse(&nik).ok().context("a synthetic NIK has the form of one")?;
-        let id = Uuid::from_u128(0x0190_0000_0000_7000_8001_0000_0000_0000 | u128::from(n));
-        let worker = Worker { id, subject: key.pseudonym(&nik), nik, ..model.clone() };
-        writes.push(Write { record: Record::Worker(worker), expect: Expect::Absent });
-    }
-    let deliveries = writes.iter().filter_map(|write| {
+/// Workers with a delivery each.
+fn deliveries(seed: &Seed, numbers: std::ops::Range<u32>) -> Result<Commit> {
+    let workers = numbers.map(|n| Ok(Record::Worker(seed.worker(n)?)));
+    let mut commit = commit(workers.collect::<Result<_>>()?)?;
+    let deliveries = commit.writes.iter().filter_map(|write| {
         let subject = write.record.index().subject?;
         Some(Delivery { to: KEMNAKER, subject, record: write.record.key() })
     });
-    let deliveries: Vec<_> = deliveries.collect();
-    let entry = Draft {
-        kind: EntryKind::Change,
-        agency: AgencyId::parse("bp2mi").ok().context("an agency's id")?,
-        purpose: Some(Purpose::PlacementScreening),
-        method: "bench".into(),
-        request_digest: [0; 32],
-        subjects: deliveries.iter().map(|delivery| delivery.subject).collect(),
-        classes: Classes::NONE,
-        trace_id: [0; 16],
-    };
-    Ok(Commit { writes, deliveries, ..Commit::of(entry) })
+    commit.deliveries = deliveries.collect();
+    Ok(commit)
 }
 
 /// Lists of deliveries as operators ask for them, page after page.

@@ -28,8 +28,8 @@ use rusqlite::{Connection, params_from_iter};
 
 use crate::clients::KEMNAKER;
 use crate::closed_loop::quantile;
-use crate::outbox::{self, Opened};
 use crate::process::{Gateway, Ministries};
+use crate::seed::{self, Opened};
 use crate::table::{Table, time};
 
 /// Entries that share a transaction while the journal is filled.
@@ -42,7 +42,7 @@ const PROOFS: u64 = 2_000;
 
 /// Fills the journal to `count` entries, signs it and asks for proofs.
 pub(crate) async fn measure(data: &Path, count: u64, table: &mut Table) -> Result<()> {
-    let Opened { store, key, config } = outbox::open(data)?;
+    let Opened { store, key, config } = seed::open(data)?;
     // A disclosure about one person: the most frequent entry there is.
     let nik = Nik::parse("9903010101900001").ok().context("it has the form of a NIK")?;
     let draft = Draft {
@@ -57,7 +57,7 @@ pub(crate) async fn measure(data: &Path, count: u64, table: &mut Table) -> Resul
     };
     store.commit(Commit::of(draft)).await?;
     let store = Arc::new(store);
-    let seed = outbox::read_key(config.audit.keys.first().context("dev makes a key")?)?;
+    let seed = seed::read_key(config.audit.keys.first().context("dev makes a key")?)?;
     let key = Arc::new(SigningKey::new(&config.audit.origin, &seed)?);
     let log = Log::new(store.clone(), Arc::new(SystemClock), vec![key], Witnesses::default());
     log.advance().await?;

@@ -17,7 +17,7 @@ use desmigratif_core::ports::store::outbox::{
 };
 use desmigratif_core::ports::store::trail::{Exposures, Span};
 use desmigratif_core::ports::store::{
-    Commit, Committed, Error, Filled, Query, Request as StoreRequest, Store, Tally,
+    Commit, Committed, Count, Error, Filled, Query, Request as StoreRequest, Store, Tally,
 };
 use desmigratif_core::record::{Key, Kind, Record, Stored};
 use desmigratif_core::subject::{Subject, SubjectKey};
@@ -78,6 +78,10 @@ impl Store for FullDisk {
 
     async fn tally(&self, kind: Kind, place: &str) -> Result<Vec<Tally>, Error> {
         self.0.tally(kind, place).await
+    }
+
+    async fn counts(&self, count: &Count) -> Result<Vec<Filled>, Error> {
+        self.0.counts(count).await
     }
 
     async fn fullest(&self, kind: Kind, place: &str, limit: u32) -> Result<Vec<Filled>, Error> {

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use desmigratif_core::clearance::{Clearance, ClearanceStatus};
 use desmigratif_core::facility::Facility;
-use desmigratif_core::ports::store::{Query, Tally};
+use desmigratif_core::ports::store::{Count, Filled, Query, Tally};
 use desmigratif_core::programme::sector::Standing;
 use desmigratif_core::programme::{EnterpriseStatus, ParentingFamily, Pillar, Role, Station};
 use desmigratif_core::record::{Key, Kind};
 use desmigratif_core::region::{Level, RegionCode, VillageCode};
 use desmigratif_core::stage::Stage;
 use desmigratif_core::text::Text;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Span, Timestamp};
 use uuid::Uuid;
@@ -24,6 +25,8 @@ use super::sectors::{SectorStanding, judge};
 const MOST_VILLAGES: usize = 500;
 /// Clearances that a briefing looks at: more than a province hands in while one is valid.
 const MOST_CLEARANCES: u32 = 20_000;
+/// Workers that are read at a time.
+const AT_ONCE: usize = 4;
 /// No clearance that was handed in before so many days is valid, by any rule known.
 const LONGEST_VALIDITY: SignedDuration = SignedDuration::from_hours(24 * 200);
 
@@ -119,20 +122,18 @@ impl Exchange {
         reach::whole(call, Some(region))?;
         self.mirror.current().await?;
         let (on, place) = (self.clock.today(), region.digits());
-        let coverage = self.region_coverage(Some(region), on).await?;
         let workers = self.store.tally(Kind::Worker, &place).await?;
-        let villages = self.briefing_villages(region, on).await?;
-        let activities = self.store.tally(Kind::Activity, &place).await?;
+        let homes = self.store.counts(&Count::of(Kind::Worker, place.clone())).await?;
+        let coverage = self.region_coverage(Some(region), on, &homes);
+        let activities = self.active_places(&place, on).await?;
+        let villages = self.briefing_villages(region, on, &homes, &activities);
         let enterprises = self.store.tally(Kind::Enterprise, &place).await?;
         let families = self.store.tally(Kind::ParentingFamily, &place).await?;
         let enrolled = || families.iter().filter(|it| it.state == ParentingFamily::ENROLLED);
-        let year = on.year().to_string();
-        let pillars = Pillar::ALL.map(|pillar| PillarCount {
-            pillar,
-            activities: sum(activities
-                .iter()
-                .filter(|it| it.state == pillar.as_str() && it.facet == year)),
-            villages_without: count(&villages, |it| !it.active_pillars.contains(&pillar)),
+        let pillars = activities.iter().map(|(pillar, places)| PillarCount {
+            pillar: *pillar,
+            activities: places.iter().map(|it| it.count).sum(),
+            villages_without: count(&villages, |it| !it.active_pillars.contains(pillar)),
         });
         let facilities = self.mirror.facilities();
         let in_region = facilities.list(&place, None).filter(|it| it.designated_on(on)).cloned();
@@ -141,7 +142,7 @@ impl Exchange {
             stages: Stage::ALL.map(|stage| (stage, at(&workers, stage))).to_vec(),
             destinations: destinations(&workers),
             clearances_expiring: self.expiring(&place, on).await?,
-            pillars: pillars.to_vec(),
+            pillars: pillars.collect(),
             active_enterprises: sum(enterprises
                 .iter()
                 .filter(|it| it.state == EnterpriseStatus::Active.as_str())),
@@ -157,11 +158,32 @@ impl Exchange {
         })
     }
 
-    async fn briefing_villages(
+    /// The places with activities under each pillar in the year of a day.
+    async fn active_places(
+        &self,
+        place: &str,
+        on: Date,
+    ) -> Result<Vec<(Pillar, Vec<Filled>)>, Error> {
+        let mut activities = Vec::with_capacity(Pillar::ALL.len());
+        for pillar in Pillar::ALL {
+            let count = Count {
+                state: Some(pillar.as_str()),
+                facet: Some(on.year().to_string()),
+                ..Count::of(Kind::Activity, place.to_owned())
+            };
+            activities.push((pillar, self.store.counts(&count).await?));
+        }
+        Ok(activities)
+    }
+
+    /// The designated villages, given the workers and the activities by place.
+    fn briefing_villages(
         &self,
         region: RegionCode,
         on: Date,
-    ) -> Result<Vec<BriefingVillage>, Error> {
+        homes: &[Filled],
+        activities: &[(Pillar, Vec<Filled>)],
+    ) -> Vec<BriefingVillage> {
         let mut found: Vec<_> = self.mirror.villages(|villages| {
             let in_force = villages.designations(Some(region)).filter(|it| it.in_force_on(on));
             in_force
@@ -170,9 +192,12 @@ impl Exchange {
                 .collect()
         });
         for it in &mut found {
-            self.count_in(it, on).await?;
+            let place = it.village.digits();
+            it.workers = counted(homes, &place);
+            let active = activities.iter().filter(|(_, places)| counted(places, &place) > 0);
+            it.active_pillars = active.map(|(pillar, _)| *pillar).collect();
         }
-        Ok(found)
+        found
     }
 
     /// What the programme does in a village today; `None` when it is not designated.
@@ -244,18 +269,19 @@ impl Exchange {
             }
         }
         let soon = on.saturating_add(Span::new().days(i64::from(self.rules.expiring_days)));
-        let mut expiring = 0;
-        for (worker, clearances) in by_worker {
+        let expires = |clearances: &[Clearance]| {
             let valid = clearances.iter().filter(|it| {
                 it.status_on(on, &self.validity) == ClearanceStatus::Valid
                     && !clearances.iter().any(|other| it.voided_by(other))
             });
             let last = valid.filter_map(|it| it.valid_until(&self.validity)).max();
-            if last.is_some_and(|last| last <= soon) && self.prepares(worker).await? {
-                expiring += 1;
-            }
-        }
-        Ok(expiring)
+            last.is_some_and(|last| last <= soon)
+        };
+        let expiring = by_worker.into_iter().filter(|(_, clearances)| expires(clearances));
+        stream::iter(expiring.map(|(worker, _)| self.prepares(worker)))
+            .buffer_unordered(AT_ONCE)
+            .try_fold(0, async |count, prepares| Ok(count + u32::from(prepares)))
+            .await
     }
 
     /// Whether a worker is there and prepares to leave.
@@ -373,6 +399,12 @@ const NO_POSITION: (&str, Text) = (
 fn first_id(at: Timestamp) -> Uuid {
     let millis = u64::try_from(at.as_millisecond()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
+}
+
+/// The records of a place, in a list by place.
+fn counted(places: &[Filled], place: &str) -> u64 {
+    let at = places.binary_search_by(|it| it.place.as_str().cmp(place));
+    at.map_or(0, |at| places[at].count)
 }
 
 fn sum<'a>(tallies: impl Iterator<Item = &'a Tally>) -> u64 {

@@ -1,9 +1,10 @@
 //! Coverage: how far the programme has come in a region, and where it should go next.
 
+use desmigratif_core::ports::store::{Count, Filled};
 use desmigratif_core::programme::coverage::Progress;
 use desmigratif_core::programme::{Designation, Role, Station};
 use desmigratif_core::record::Kind;
-use desmigratif_core::region::{RegionCode, VillageCode};
+use desmigratif_core::region::{Level, RegionCode, VillageCode};
 use jiff::civil::Date;
 
 use super::super::mirror::Villages;
@@ -71,38 +72,47 @@ impl Exchange {
     ) -> Result<Coverage, Error> {
         let region = reach::whole(call, region)?;
         self.mirror.current().await?;
-        let total = self.region_coverage(region, on).await?;
-        let mut regions = Vec::new();
-        for part in self.gazetteer.parts(region) {
-            if self.gazetteer.desa_count(Some(part.code)) > 0 {
-                regions.push(self.region_coverage(Some(part.code), on).await?);
-            }
-        }
+        let workers = self.workers_by_place(region).await?;
+        let total = self.region_coverage(region, on, &workers);
+        let parts = self.gazetteer.parts(region).map(|part| part.code);
+        let regions = parts
+            .filter(|part| self.gazetteer.desa_count(Some(*part)) > 0)
+            .map(|part| self.region_coverage(Some(part), on, &workers))
+            .collect();
         let progress = self.mirror.villages(|it| Progress::of(it.designations(region), on));
         let candidates = self.candidates(region, on, candidates).await?;
         Ok(Coverage { total, regions, progress, candidates })
     }
 
-    /// The numbers of one region.
-    pub(super) async fn region_coverage(
+    /// The workers of a region, in places that are not larger than its parts.
+    async fn workers_by_place(&self, region: Option<RegionCode>) -> Result<Vec<Filled>, Error> {
+        let place = region.map(RegionCode::digits).unwrap_or_default();
+        let by_regency = region.is_none_or(|region| region.level() == Level::Province);
+        let count = Count { by_regency, ..Count::of(Kind::Worker, place) };
+        Ok(self.store.counts(&count).await?)
+    }
+
+    /// The numbers of one region, given the workers of places in it.
+    pub(super) fn region_coverage(
         &self,
         region: Option<RegionCode>,
         on: Date,
-    ) -> Result<RegionCoverage, Error> {
+        workers: &[Filled],
+    ) -> RegionCoverage {
         let place = region.map(RegionCode::digits).unwrap_or_default();
-        let tallies = self.store.tally(Kind::Worker, &place).await?;
+        let of_region = workers.iter().filter(|it| it.place.starts_with(&place));
         let (designated, short_of_facilitators) = self.mirror.villages(|villages| {
             let in_force = || villages.designations(region).filter(|it| it.in_force_on(on));
             (in_force().count(), in_force().filter(|it| is_short(villages, it, on)).count())
         });
-        Ok(RegionCoverage {
+        RegionCoverage {
             region,
             desa: self.gazetteer.desa_count(region),
             // No country has so many villages.
             designated: designated as u32,
-            workers: tallies.iter().map(|tally| tally.count).sum(),
+            workers: of_region.map(|it| it.count).sum(),
             short_of_facilitators: short_of_facilitators as u32,
-        })
+        }
     }
 
     /// The desa of a region with the most workers that are not in the programme.

@@ -46,7 +46,7 @@ use desmigratif_core::ports::store::log::{Checkpoint, Tile, TileId};
 use desmigratif_core::ports::store::outbox::{Backlog, Filter, Lease, Leased, Settlement, Status};
 use desmigratif_core::ports::store::trail::{Exposures, Span};
 use desmigratif_core::ports::store::{
-    Commit, Committed, Error, Filled, Query, Request, Store, Tally,
+    Commit, Committed, Count, Error, Filled, Query, Request, Store, Tally,
 };
 use desmigratif_core::record::{Key, Kind, Stored};
 use desmigratif_core::subject::Subject;
@@ -278,6 +278,11 @@ impl Store for Sqlite {
     async fn tally(&self, kind: Kind, place: &str) -> Result<Vec<Tally>, Error> {
         let place = place.to_owned();
         self.read(move |conn| Ok(tally::tally(conn, kind, &place)?)).await
+    }
+
+    async fn counts(&self, count: &Count) -> Result<Vec<Filled>, Error> {
+        let count = count.clone();
+        self.read(move |conn| Ok(tally::counts(conn, &count)?)).await
     }
 
     async fn fullest(&self, kind: Kind, place: &str, limit: u32) -> Result<Vec<Filled>, Error> {

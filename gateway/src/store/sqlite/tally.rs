@@ -1,19 +1,21 @@
 //! Records counted by place: what the triggers of the schema keep, and how it is read.
 
-use desmigratif_core::ports::store::{Error, Filled, Tally};
+use desmigratif_core::ports::store::{Count, Error, Filled, Tally};
 use desmigratif_core::record::Kind;
-use rusqlite::{Connection, Result, params};
+use rusqlite::{Connection, Result, Row, params};
 
 use super::columns::{self, RAW};
 use super::fault::Failure;
 use crate::store::vault::Vault;
 
 /// The digits of a regency's code, by which there is a tally of its own.
-const REGENCY: usize = 4;
+const REGENCY: u8 = 4;
+/// Those of a village's, or of any place that has a tally by itself.
+const VILLAGE: u8 = 10;
 
 /// The records of a kind in the places that begin with `place`, by state and facet.
 pub(super) fn tally(conn: &Connection, kind: Kind, place: &str) -> Result<Vec<Tally>> {
-    let width = if place.len() > REGENCY { 10 } else { 4 };
+    let width = if place.len() > usize::from(REGENCY) { VILLAGE } else { REGENCY };
     conn.prepare_cached(
         // Codes are digits, and ':' follows '9'.
         "SELECT state, facet, sum(count), max(newest_us) FROM tally
@@ -28,6 +30,30 @@ pub(super) fn tally(conn: &Connection, kind: Kind, place: &str) -> Result<Vec<Ta
             newest: columns::time(row, 3)?,
         })
     })?
+    .collect()
+}
+
+/// The records that are meant, counted place by place.
+pub(super) fn counts(conn: &Connection, count: &Count) -> Result<Vec<Filled>> {
+    let Count { kind, place, by_regency, state, facet } = count;
+    if !by_regency && state.is_none() && facet.is_none() {
+        return conn
+            .prepare_cached(
+                "SELECT place, count FROM place_count
+                 WHERE kind = ?1 AND place >= ?2 AND place < ?2 || ':' ORDER BY place",
+            )?
+            .query_map(params![kind.as_str(), place], filled)?
+            .collect();
+    }
+    let width = if *by_regency { REGENCY } else { VILLAGE };
+    // In the order of the key, so that nothing is sorted.
+    conn.prepare_cached(
+        "SELECT place, sum(count) FROM tally
+         WHERE kind = ?1 AND width = ?2 AND place >= ?3 AND place < ?3 || ':'
+           AND (?4 IS NULL OR state = ?4) AND (?5 IS NULL OR facet = ?5)
+         GROUP BY place ORDER BY place",
+    )?
+    .query_map(params![kind.as_str(), width, place, state, facet], filled)?
     .collect()
 }
 
@@ -46,11 +72,11 @@ pub(super) fn fullest(
         "SELECT place, count FROM place_count
          WHERE kind = ?1 AND place >= ?2 AND place < ?2 || ':' ORDER BY count DESC, place LIMIT ?3"
     };
-    conn.prepare_cached(sql)?
-        .query_map(params![kind.as_str(), place, limit], |row| {
-            Ok(Filled { place: row.get(0)?, count: columns::count(row, 1)? })
-        })?
-        .collect()
+    conn.prepare_cached(sql)?.query_map(params![kind.as_str(), place, limit], filled)?.collect()
+}
+
+fn filled(row: &Row<'_>) -> Result<Filled> {
+    Ok(Filled { place: row.get(0)?, count: columns::count(row, 1)? })
 }
 
 /// Gives records that were written before there were facets theirs.

@@ -220,6 +220,29 @@ pub struct Tally {
     pub newest: Timestamp,
 }
 
+/// Which records are counted place by place: those with a state that meet every part that is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// The kind.
+    pub kind: Kind,
+    /// Of places whose code begins with these digits.
+    pub place: String,
+    /// Whether by regency; otherwise by the places themselves.
+    pub by_regency: bool,
+    /// In this state.
+    pub state: Option<&'static str>,
+    /// With this facet.
+    pub facet: Option<String>,
+}
+
+impl Count {
+    /// All records of a kind in the places whose code begins with `place`, place by place.
+    #[must_use]
+    pub const fn of(kind: Kind, place: String) -> Self {
+        Self { kind, place, by_regency: false, state: None, facet: None }
+    }
+}
+
 /// A place with its records, counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filled {
@@ -273,6 +296,13 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`Error::Unavailable`].
     async fn tally(&self, kind: Kind, place: &str) -> Result<Vec<Tally>, Error>;
+
+    /// The places that have records which are counted, by code. It takes as long as
+    /// [`Store::tally`].
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn counts(&self, count: &Count) -> Result<Vec<Filled>, Error>;
 
     /// The places, of those whose code begins with `place`, that have the most records of a kind
     /// with a state: the fullest first, `limit` at the most.

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::samples::{agency, clearance, member, noon, put, subject, worker};
 use crate::clearance::Conclusion;
 use crate::ports::clock::SetClock;
-use crate::ports::store::{Order, Query, Store, Tally};
+use crate::ports::store::{Count, Order, Query, Store, Tally};
 use crate::record::{Kind, Record, Stored};
 use crate::region::VillageCode;
 use crate::stage::Stage;
@@ -258,6 +258,37 @@ pub(super) async fn a_tally_counts_by_facet(store: &dyn Store) {
     assert_eq!(facets("32").await, province, "who moves away is counted elsewhere");
     let elsewhere = [row(abroad, "SA", 2), row(prospective, "", 1), row(prospective, "SA", 1)];
     assert_eq!(facets("33").await, elsewhere);
+}
+
+pub(super) async fn records_are_counted_place_by_place(store: &dyn Store) {
+    let workers = |place: &str| Count::of(Kind::Worker, place.to_owned());
+    assert_eq!(store.counts(&workers("")).await, Ok(vec![]));
+    populate(store).await;
+    let counts = async |count: Count| -> Vec<_> {
+        let places = store.counts(&count).await.unwrap();
+        places.into_iter().map(|it| (it.place, it.count)).collect()
+    };
+    let row = |place: &str, count| (place.to_owned(), count);
+    let all =
+        [row("3212162004", 3), row("3212162005", 3), row("3212192001", 3), row("3301012001", 3)];
+    assert_eq!(counts(workers("")).await, all);
+    assert_eq!(counts(workers("321216")).await, all[..2]);
+    assert_eq!(counts(workers("51")).await, []);
+    let by_regency = |place| Count { by_regency: true, ..workers(place) };
+    assert_eq!(counts(by_regency("")).await, [row("3212", 9), row("3301", 3)]);
+    assert_eq!(counts(by_regency("33")).await, [row("3301", 3)]);
+
+    let mut moved = worker(0);
+    moved.destination = None;
+    put(store, Record::Worker(moved)).await;
+    let prospective = |place| Count { state: Some(Stage::Prospective.as_str()), ..workers(place) };
+    assert_eq!(counts(prospective("3212162004")).await, [row("3212162004", 2)]);
+    let unbound = Count { facet: Some(String::new()), ..prospective("") };
+    assert_eq!(counts(unbound.clone()).await, [row("3212162004", 1)]);
+    let unbound = Count { by_regency: true, ..unbound };
+    assert_eq!(counts(unbound).await, [row("3212", 1)]);
+    // A clearance has no state, and so is not counted.
+    assert_eq!(store.counts(&Count::of(Kind::Clearance, String::new())).await, Ok(vec![]));
 }
 
 pub(super) async fn the_fullest_places_come_first(store: &dyn Store) {

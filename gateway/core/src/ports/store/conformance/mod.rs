@@ -32,7 +32,7 @@ pub use model::agrees_with_a_model;
 type Run<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 type Behaviour = for<'a> fn(&'a dyn Store, &'a SetClock) -> Run<'a>;
 
-const BEHAVIOURS: [Behaviour; 65] = [
+const BEHAVIOURS: [Behaviour; 66] = [
     |store, _| Box::pin(commits::a_commit_writes_all_its_parts(store)),
     |store, _| Box::pin(commits::a_record_comes_back_as_it_was_written(store)),
     |store, _| Box::pin(commits::a_commit_without_records_is_an_entry(store)),
@@ -97,6 +97,7 @@ const BEHAVIOURS: [Behaviour; 65] = [
     |store, _| Box::pin(lists::a_change_moves_a_record_between_lists(store)),
     |store, clock| Box::pin(lists::a_tally_counts_by_state(store, clock)),
     |store, _| Box::pin(lists::a_tally_counts_by_facet(store)),
+    |store, _| Box::pin(lists::records_are_counted_place_by_place(store)),
     |store, _| Box::pin(lists::the_fullest_places_come_first(store)),
 ];
 
