@@ -111,6 +111,7 @@ const ASKING: &[(&str, Asking)] = &[
     ("ChangeFeedService/WatchChanges", |it| requests::watch_workers(it.regency())),
     ("CoverageService/GetCoverage", |it| programme::get_coverage(it.regency())),
     ("CoverageService/GetRegionalBriefing", |it| programme::get_regional_briefing(it.regency())),
+    ("FacilityService/RegisterFacility", |it| requests::register_facility(&it.village)),
     ("IdentityService/BatchVerifyIdentities", |it| requests::verify_identities(&it.person)),
     ("IdentityService/VerifyIdentity", |it| requests::verify_identity(&it.person)),
     ("MedicalClearanceService/GetClearance", |it| requests::get_clearance(&it.clearance_id)),

@@ -17,9 +17,10 @@ use desmigratif_proto::audit::v1::{
 use desmigratif_proto::common::v1 as common;
 use desmigratif_proto::exchange::v1::{GetHeadRequest, RecordKind, WatchChangesRequest};
 use desmigratif_proto::health::v1::{
-    FindNearestFacilitiesRequest, GetClearanceRequest, GetFacilityRequest, ListClearancesRequest,
-    ListFacilitiesRequest, ListUnderservedVillagesRequest, RegisterFacilityRequest,
-    RevocationReason, RevokeClearanceRequest, SubmitClearancesRequest, VerifyCertificateRequest,
+    FacilityDetails, FindNearestFacilitiesRequest, GetClearanceRequest, GetFacilityRequest,
+    ListClearancesRequest, ListFacilitiesRequest, ListUnderservedVillagesRequest,
+    RegisterFacilityRequest, RevocationReason, RevokeClearanceRequest, SubmitClearancesRequest,
+    VerifyCertificateRequest,
 };
 use desmigratif_proto::identity::v1::{BatchVerifyIdentitiesRequest, VerifyIdentityRequest};
 use desmigratif_proto::village::v1::{
@@ -175,11 +176,7 @@ const EXAMPLES: &[(&str, Example)] = &[
         ListUnderservedVillagesRequest { region_code, beyond_km: 1.0, ..Default::default() }
             .encode_to_vec()
     }),
-    ("FacilityService/RegisterFacility", |_| {
-        let facility = Some(facility("klinik-contoh"));
-        RegisterFacilityRequest { request_id: new_id(), facility, ..Default::default() }
-            .encode_to_vec()
-    }),
+    ("FacilityService/RegisterFacility", |_| register_facility(KENANGA)),
     ("MedicalClearanceService/GetClearance", |cast| get_clearance(&cast.near.clearance_id)),
     ("MedicalClearanceService/ListClearances", |cast| list_clearances(&cast.near.worker_id)),
     ("MedicalClearanceService/RevokeClearance", |cast| {
@@ -223,6 +220,12 @@ const EXAMPLES: &[(&str, Example)] = &[
     ("WorkerService/RegisterWorkers", |_| register_workers(registration(&fresh_nik()))),
     ("WorkerService/UpdateWorker", |cast| update_worker(&cast.spare_workers.draw())),
 ];
+
+pub(super) fn register_facility(village_code: &str) -> Vec<u8> {
+    let village_code = village_code.into();
+    let facility = Some(FacilityDetails { village_code, ..facility("klinik-contoh") });
+    RegisterFacilityRequest { request_id: new_id(), facility, ..Default::default() }.encode_to_vec()
+}
 
 /// The changes of a region's workers until now. Facilities and designations are told to everybody.
 pub(super) fn watch_workers(region_code: &str) -> Vec<u8> {

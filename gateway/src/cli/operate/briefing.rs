@@ -7,8 +7,8 @@ use askama::Template;
 use clap::{Args, ValueEnum};
 use desmigratif_core::access::Purpose;
 use desmigratif_proto::programme::v1::{
-    BriefingVillage, GetRegionalBriefingRequest, GetRegionalBriefingResponse, Pillar,
-    SectorStanding, Standing,
+    BriefingVillage, GetRegionalBriefingRequest, GetRegionalBriefingResponse, ListSectorsRequest,
+    Pillar, Sector, SectorStanding, Standing,
 };
 use serde::Serialize;
 
@@ -73,7 +73,9 @@ impl BriefingArgs {
         let mut client = profile.coverage(purpose).await?;
         let request = GetRegionalBriefingRequest { region_code: self.region };
         let answer = client.get_regional_briefing(request).await.map_err(refused)?.into_inner();
-        let briefing = Briefing::of(&answer);
+        let mut sectors = profile.sectors().await?;
+        let sectors = sectors.list_sectors(ListSectorsRequest {}).await.map_err(refused)?;
+        let briefing = Briefing::of(&answer, &sectors.into_inner().sectors);
         match self.output {
             Shape::Json => show::json(&briefing),
             Shape::Table => say(format_args!("{}", briefing.text())),
@@ -142,7 +144,7 @@ struct Village {
     facilitators: u32,
     person_in_charge: bool,
     pillars: usize,
-    /// "kesehatan belum ada".
+    /// "belum ada: Koperasi, Pembangunan desa".
     problems: Vec<String>,
     nearest: Option<Nearest>,
 }
@@ -169,7 +171,7 @@ struct Problem {
 }
 
 impl Briefing {
-    fn of(answer: &GetRegionalBriefingResponse) -> Self {
+    fn of(answer: &GetRegionalBriefingResponse, sectors: &[Sector]) -> Self {
         let coverage = answer.coverage.clone().unwrap_or_default();
         let pillars = answer.pillars.iter().map(|it| PillarLine {
             name: pillar_name(it.pillar()),
@@ -209,7 +211,7 @@ impl Briefing {
             active_enterprises: answer.active_enterprises,
             parenting_families: answer.parenting_families,
             parenting_children: answer.parenting_children,
-            villages: answer.villages.iter().map(Village::of).collect(),
+            villages: answer.villages.iter().map(|it| Village::of(it, sectors)).collect(),
             facilities: facilities.collect(),
             problems: problems.collect(),
             entry: answer.receipt.as_ref().map_or(0, |receipt| receipt.entry_index),
@@ -241,7 +243,7 @@ impl Briefing {
 }
 
 impl Village {
-    fn of(village: &BriefingVillage) -> Self {
+    fn of(village: &BriefingVillage, sectors: &[Sector]) -> Self {
         Self {
             code: village.village_code.clone(),
             name: village.village_name.clone(),
@@ -250,7 +252,7 @@ impl Village {
             facilitators: village.facilitators,
             person_in_charge: village.person_in_charge,
             pillars: village.active_pillars.len(),
-            problems: village.problems.iter().map(problem).collect(),
+            problems: problems(&village.problems, sectors),
             nearest: village.nearest_facility.as_ref().map(|it| Nearest {
                 name: it.name.clone(),
                 distance_km: format!("{:.1}", it.distance_km),
@@ -259,14 +261,26 @@ impl Village {
     }
 }
 
-fn problem(it: &SectorStanding) -> String {
-    let standing = match it.standing() {
-        Standing::Missing => "belum ada",
-        Standing::Overlapping => "tumpang tindih",
-        Standing::Stale => "laporan kedaluwarsa",
-        Standing::Covered | Standing::Unspecified => "terlayani",
+/// What is not in order in a village: for each standing the names of the sectors.
+fn problems(standings: &[SectorStanding], sectors: &[Sector]) -> Vec<String> {
+    let name = |code: &str| {
+        let known = sectors.iter().find(|sector| sector.sector_code == code);
+        known.map_or(code, |sector| &sector.name_id).to_owned()
     };
-    format!("{} {standing}", it.sector_code)
+    let of = |standing: Standing| -> Vec<_> {
+        let so = standings.iter().filter(|it| it.standing() == standing);
+        so.map(|it| name(&it.sector_code)).collect()
+    };
+    [
+        ("belum ada", Standing::Missing),
+        ("tumpang tindih", Standing::Overlapping),
+        ("laporan kedaluwarsa", Standing::Stale),
+    ]
+    .into_iter()
+    .map(|(text, standing)| (text, of(standing)))
+    .filter(|(_, names)| !names.is_empty())
+    .map(|(text, names)| format!("{text}: {}", names.join(", ")))
+    .collect()
 }
 
 const fn pillar_name(pillar: Pillar) -> &'static str {
@@ -314,7 +328,7 @@ mod tests {
             text_id: "sektor yang belum dilayani".into(),
             ..BriefingProblem::default()
         };
-        Briefing::of(&GetRegionalBriefingResponse {
+        let answer = GetRegionalBriefingResponse {
             coverage: Some(RegionCoverage {
                 region_name: "Kabupaten Indramayu".into(),
                 region_code: "32.12".into(),
@@ -327,13 +341,20 @@ mod tests {
             problems: vec![problem],
             on: "2026-11-24".into(),
             ..GetRegionalBriefingResponse::default()
-        })
+        };
+        let health = Sector {
+            sector_code: "health".into(),
+            name_id: "Kesehatan".into(),
+            ..Sector::default()
+        };
+        Briefing::of(&answer, &[health])
     }
 
     #[test]
     fn the_page_holds_what_the_briefing_says_and_escapes_it() {
         let page = briefing().render().unwrap();
-        for part in ["Kabupaten Indramayu", "0.6", "health belum ada", "sektor yang belum dilayani"]
+        for part in
+            ["Kabupaten Indramayu", "0.6", "belum ada: Kesehatan", "sektor yang belum dilayani"]
         {
             assert!(page.contains(part), "{part}");
         }

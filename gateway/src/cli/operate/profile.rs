@@ -9,6 +9,7 @@ use desmigratif_proto::admin::v1::admin_service_client::AdminServiceClient;
 use desmigratif_proto::admin::v1::agency_service_client::AgencyServiceClient;
 use desmigratif_proto::audit::v1::audit_service_client::AuditServiceClient;
 use desmigratif_proto::programme::v1::coverage_service_client::CoverageServiceClient;
+use desmigratif_proto::programme::v1::sector_map_service_client::SectorMapServiceClient;
 use serde::{Deserialize, Serialize};
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
@@ -117,6 +118,11 @@ impl Profile {
         purpose: Purpose,
     ) -> Result<AuditServiceClient<Calls>, Failure> {
         Ok(AuditServiceClient::new(self.calls(purpose).await?))
+    }
+
+    /// A client of SectorMapService, for what is open to all.
+    pub(super) async fn sectors(&self) -> Result<SectorMapServiceClient<Channel>, Failure> {
+        Ok(SectorMapServiceClient::new(self.channel().await?))
     }
 
     /// A client of CoverageService.
