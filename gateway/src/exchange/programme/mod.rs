@@ -49,7 +49,7 @@ pub fn usual_rules() -> Rules {
     rules(RULES).expect("the rules that come with the gateway hold together")
 }
 
-/// Which records of a place are listed: the last that came first.
+/// Which records of a place are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlaceFilter {
     /// Digits that the place's code begins with.
@@ -63,18 +63,19 @@ pub struct PlaceFilter {
 }
 
 impl Exchange {
-    /// The records of a kind that a caller reaches, the last that came first.
+    /// The records of a kind that a caller reaches, in an order.
     async fn of_places(
         &self,
         call: &Call,
         kind: Kind,
+        order: Order,
         filter: PlaceFilter,
     ) -> Result<Vec<Stored>, Error> {
         let Some(place) = reach::within(call, &filter.place) else { return Ok(Vec::new()) };
         let query = Query {
             place: Some(place).filter(|place| !place.is_empty()),
             state: filter.state,
-            order: Order::Descending,
+            order,
             after: filter.after,
             ..Query::of(kind, filter.limit)
         };
@@ -106,6 +107,11 @@ impl Exchange {
 
 fn designation_key(village: VillageCode) -> Key {
     Key { kind: Kind::Designation, id: village.digits() }
+}
+
+/// What a record of this version is to find; 0 is none yet.
+const fn expected(version: u64) -> Expect {
+    if version == 0 { Expect::Absent } else { Expect::Version(version) }
 }
 
 /// The classes of what is about places.

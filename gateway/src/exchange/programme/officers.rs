@@ -3,14 +3,14 @@
 use desmigratif_core::access::{Classes, DataClass};
 use desmigratif_core::name::PersonName;
 use desmigratif_core::nik::Nik;
-use desmigratif_core::ports::store::{Expect, Query};
+use desmigratif_core::ports::store::{Expect, Order};
 use desmigratif_core::programme::{Officer, Post, Role, Roster, Station};
 use desmigratif_core::record::{Key, Kind, Record};
 use jiff::civil::Date;
 use uuid::Uuid;
 
-use super::super::{Call, Change, Disclosed, Error, Exchange, reach};
-use super::{about_nobody, designation_key};
+use super::super::{Call, Change, Disclosed, Error, Exchange};
+use super::{PlaceFilter, about_nobody, designation_key, expected};
 
 /// What is stated of an officer.
 #[derive(Clone, PartialEq)]
@@ -112,16 +112,9 @@ impl Exchange {
         call: &Call,
         filter: OfficerFilter,
     ) -> Result<Disclosed<Vec<Officer>>, Error> {
-        let Some(place) = reach::within(call, &filter.place) else {
-            return Ok(Disclosed::read(Vec::new(), Vec::new()));
-        };
-        let query = Query {
-            place: Some(place).filter(|place| !place.is_empty()),
-            state: filter.role.map(Role::as_str),
-            after: filter.after,
-            ..Query::of(Kind::Officer, filter.limit)
-        };
-        let stored = self.store.list(&query).await?;
+        let OfficerFilter { place, role, after, limit } = filter;
+        let filter = PlaceFilter { place, state: role.map(Role::as_str), after, limit };
+        let stored = self.of_places(call, Kind::Officer, Order::Ascending, filter).await?;
         let officers: Vec<_> =
             stored.into_iter().filter_map(|stored| stored.record.into_officer()).collect();
         let subjects = officers.iter().map(|officer| officer.subject).collect();
@@ -146,11 +139,6 @@ impl Exchange {
             }
         }
     }
-}
-
-/// What a record of this version is to find.
-const fn expected(version: u64) -> Expect {
-    if version == 0 { Expect::Absent } else { Expect::Version(version) }
 }
 
 /// The classes of data that an officer's record holds.

@@ -1,7 +1,7 @@
 //! What is done under the pillars: activities, enterprises, and families in community parenting.
 
 use desmigratif_core::access::{Classes, DataClass};
-use desmigratif_core::ports::store::{Expect, Query};
+use desmigratif_core::ports::store::{Expect, Order};
 use desmigratif_core::programme::{
     Activity, Budget, Enterprise, EnterpriseKind, EnterpriseStatus, ParentingFamily, Pillar,
 };
@@ -11,8 +11,8 @@ use desmigratif_core::worker::Worker;
 use jiff::civil::Date;
 use uuid::Uuid;
 
-use super::super::{Call, Change, Disclosed, Error, Exchange, reach};
-use super::{PlaceFilter, about_nobody, designation_key};
+use super::super::{Call, Change, Disclosed, Error, Exchange};
+use super::{PlaceFilter, about_nobody, designation_key, expected};
 
 /// What is stated of an activity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,7 +167,7 @@ impl Exchange {
         call: &Call,
         filter: PlaceFilter,
     ) -> Result<Vec<(Activity, u64)>, Error> {
-        let stored = self.of_places(call, Kind::Activity, filter).await?;
+        let stored = self.of_places(call, Kind::Activity, Order::Descending, filter).await?;
         let activity = |it: Stored| Some((it.record.into_activity()?, it.version));
         Ok(stored.into_iter().filter_map(activity).collect())
     }
@@ -181,7 +181,7 @@ impl Exchange {
         call: &Call,
         filter: PlaceFilter,
     ) -> Result<Vec<(Enterprise, u64)>, Error> {
-        let stored = self.of_places(call, Kind::Enterprise, filter).await?;
+        let stored = self.of_places(call, Kind::Enterprise, Order::Descending, filter).await?;
         let enterprise = |it: Stored| Some((it.record.into_enterprise()?, it.version));
         Ok(stored.into_iter().filter_map(enterprise).collect())
     }
@@ -258,15 +258,7 @@ impl Exchange {
         call: &Call,
         filter: PlaceFilter,
     ) -> Result<Disclosed<Vec<ParentingFamily>>, Error> {
-        let Some(place) = reach::within(call, &filter.place) else {
-            return Ok(Disclosed::read(Vec::new(), Vec::new()));
-        };
-        let query = Query {
-            place: Some(place).filter(|place| !place.is_empty()),
-            after: filter.after,
-            ..Query::of(Kind::ParentingFamily, filter.limit)
-        };
-        let stored = self.store.list(&query).await?;
+        let stored = self.of_places(call, Kind::ParentingFamily, Order::Ascending, filter).await?;
         let families: Vec<_> =
             stored.into_iter().filter_map(|stored| stored.record.into_parenting_family()).collect();
         let subjects = families.iter().map(|family| family.subject).collect();
@@ -295,10 +287,9 @@ impl Exchange {
 
 /// The change that writes a record of a village, as long as the designation is what it was.
 fn of_village(record: Record, version: u64, village: VillageCode, designated: u64) -> Change {
-    let expect = if version == 0 { Expect::Absent } else { Expect::Version(version) };
     Change {
         unchanged: vec![(designation_key(village), designated)],
-        ..about_nobody(record, expect)
+        ..about_nobody(record, expected(version))
     }
 }
 
